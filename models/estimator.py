@@ -1,0 +1,44 @@
+"""The contract every estimator of coherence keeps, classical or learned."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float32]
+
+
+class Estimator(Protocol):
+    """Maps two coregistered detected images to coherence and its standard deviation.
+
+    Attributes
+    ----------
+    name, version
+        What product metadata says; the version changes whenever the numbers would.
+    halo
+        Pixels around a window that its estimate depends on: a tile estimated with this margin equals the whole image.
+    spacing
+        Pixel spacing in metres that it was calibrated for.
+    """
+
+    name: str
+    version: str
+    halo: int
+    spacing: float
+
+    def estimate(self, reference: FloatArray, secondary: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Coherence and sigma of one polarisation.
+
+        Parameters
+        ----------
+        reference, secondary
+            Linear power, float32, shape (height, width), NaN where there is no data, on one grid.
+
+        Returns
+        -------
+        coherence, sigma
+            float32 in [0, 1], shape (height, width), NaN where either input is NaN.
+        """
+        ...

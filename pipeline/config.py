@@ -1,0 +1,280 @@
+"""The region file's schema: strict, with errors that name the key, the value and the mend."""
+
+from __future__ import annotations
+
+import datetime as dt
+import difflib
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from pipeline.errors import CohmapError
+
+Polarisation = Literal["VV", "VH", "HH", "HV"]
+Resampling = Literal["nearest", "bilinear", "cubic"]
+
+
+class Table(BaseModel):
+    """A table of the region file: unknown keys are refused, nothing is coerced in silence."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Area(Table):
+    """Where: a bounding box in degrees, or a GeoJSON file beside the region file."""
+
+    bbox: tuple[float, float, float, float] | None = Field(
+        None, description="west, south, east, north in degrees (EPSG:4326)"
+    )
+    geojson: str | None = Field(
+        None, description="path of a GeoJSON polygon or feature (collection), relative to the region file"
+    )
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Area:
+        if (self.bbox is None) == (self.geojson is None):
+            raise ValueError("give exactly one of bbox = [west, south, east, north] and geojson = 'FILE'")
+        return self
+
+
+class GridSettings(Table):
+    """The one fixed pixel grid of the region."""
+
+    crs: str = Field("auto", description="auto (UTM zone of the area's centre) or a projected CRS such as EPSG:32611")
+    spacing: float = Field(10.0, gt=0, description="pixel spacing in units of the CRS (metres)")
+    tile: int = Field(512, ge=64, le=8192, multiple_of=16, description="tile size in pixels")
+    anchor: tuple[float, float] = Field(
+        (0.0, 0.0), description="a pixel corner (x, y) the grid must pass through, to nest with given rasters"
+    )
+
+
+class SimulatedSource(Table):
+    """The embedded default: a simulated landscape that knows its true coherence."""
+
+    kind: Literal["simulated"]
+    seed: int = Field(1, ge=0, description="everything in the scene follows from it")
+    passes: int = Field(12, ge=1, le=200, description="number of passes")
+    interval_days: int = Field(12, ge=1, le=60, description="days between passes")
+    event_after_pass: int | None = Field(
+        6, ge=1, description="the event happens between this pass and the next (counted from 1); leave out for none"
+    )
+
+
+class ArchiveSource(Table):
+    """Rasters on disk or object storage, found by file name or by STAC."""
+
+    kind: Literal["archive"]
+    path: str = Field(description="folder or URI (s3://, gs://, https://); a STAC file where layout = 'stac'")
+    layout: Literal["opera-rtc", "hyp3-rtc", "pattern", "stac"] = Field(
+        description="how files are named: opera-rtc, hyp3-rtc, your own pattern, or STAC items"
+    )
+    pattern: str | None = Field(
+        None,
+        description="layout = 'pattern': regular expression on the path below `path`, with named groups date and "
+        "polarisation, and optionally time, platform, slice, relative_orbit, direction",
+    )
+    units: Literal["linear", "db", "amplitude"] | None = Field(
+        None, description="linear power, dB or amplitude; needed for 'pattern' and 'stac', known for the others"
+    )
+    nodata: float | None = Field(None, description="extra nodata value, besides NaN and what the files declare")
+    platform: str | None = Field(None, description="e.g. S1A, where file names don't tell")
+    relative_orbit: int | None = Field(None, ge=1, le=175, description="track, where file names don't tell")
+    direction: Literal["ascending", "descending"] | None = Field(None, description="where file names don't tell")
+    resampling: Resampling = Field("nearest", description="used only where a raster's grid differs from the region's")
+
+
+class EarthEngineSource(Table):
+    """Sentinel-1 GRD on Google Earth Engine."""
+
+    kind: Literal["earthengine"]
+    project: str | None = Field(None, description="Google Cloud project (or --project, or the client's stored one)")
+    collection: str = Field("COPERNICUS/S1_GRD_FLOAT", description="image collection in linear power")
+    service_account_key: str | None = Field(None, description="path of a service account's JSON key")
+    url: str | None = Field(None, description="API address; the high-volume endpoint by default")
+    resampling: Resampling = Field("nearest", description="Earth Engine's resampling onto the region's grid")
+    requests: int = Field(16, ge=1, le=40, description="requests under way at once")
+
+
+SourceSettings = Annotated[SimulatedSource | ArchiveSource | EarthEngineSource, Field(discriminator="kind")]
+
+
+class Passes(Table):
+    """Which passes of the satellite."""
+
+    start: dt.date | None = Field(None, description="first day; every pass the source has where left out")
+    end: dt.date | None = Field(None, description="last day, included")
+    polarisations: tuple[Polarisation, ...] = Field(("VV",), min_length=1, description="bands to export and estimate")
+    direction: Literal["auto", "ascending", "descending"] = Field("auto", description="auto = both, kept apart")
+    relative_orbit: Literal["auto"] | int | tuple[int, ...] = Field(
+        "auto", description="auto = every track, kept apart; or one number, or a list"
+    )
+    angle: bool = Field(False, description="also export the incidence angle, where the source has it")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Passes:
+        if self.start and self.end and self.end < self.start:
+            raise ValueError(f"the time span is empty: end {self.end} lies before start {self.start}")
+        if len(set(self.polarisations)) < len(self.polarisations):
+            raise ValueError(f"polarisations names a band twice: {list(self.polarisations)}")
+        return self
+
+
+class Pairs(Table):
+    """Which passes make a pair; only passes of one track are paired."""
+
+    mode: Literal["chain", "all", "baselines"] = Field(
+        "chain", description="chain: each pass with the next; all: up to max_days; baselines: the listed ones"
+    )
+    baselines: tuple[int, ...] = Field((), description="temporal baselines in days, for mode = 'baselines'")
+    max_days: int | None = Field(None, ge=1, description="longest baseline in days, for 'all' and 'chain'")
+
+    @model_validator(mode="after")
+    def _complete(self) -> Pairs:
+        if (self.mode == "baselines") != bool(self.baselines):
+            raise ValueError("baselines = [days, ...] goes with mode = 'baselines', and only with it")
+        if any(days < 1 for days in self.baselines):
+            raise ValueError(f"baselines are whole days from 1 up, not {list(self.baselines)}")
+        if self.mode == "all" and self.max_days is None:
+            raise ValueError("mode = 'all' needs max_days, the longest baseline in days")
+        if self.mode == "baselines" and self.max_days is not None:
+            raise ValueError("max_days goes with mode = 'chain' or 'all'; with 'baselines' the list says it all")
+        return self
+
+
+class EstimatorSettings(Table):
+    """What turns two detected images into coherence."""
+
+    name: str = Field("log-correlation", description="one of `cohmap estimators`")
+    window: int | None = Field(None, ge=3, le=101, description="window in pixels (odd), for the classical ones")
+    mode: Literal["raw", "inverted", "calibrated"] | None = Field(
+        None, description="raw statistic, bias-inverted, or calibrated by simulation (the default)"
+    )
+    coregister: bool = Field(True, description="estimate and remove one global shift per pair")
+
+
+class Change(Table):
+    """Where coherence dropped: across an event, or against a period taken as normal."""
+
+    event: dt.date | None = Field(None, description="first day on which the event can have been seen")
+    baseline_period: tuple[dt.date, dt.date] | None = Field(
+        None, description="first and last day of the period whose pairs are normal; later pairs are tested"
+    )
+    false_alarm_rate: float = Field(0.01, gt=0, lt=0.5, description="of the mask, per pixel")
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Change:
+        if (self.event is None) == (self.baseline_period is None):
+            raise ValueError("give exactly one of event = DATE and baseline_period = [FIRST, LAST]")
+        if self.baseline_period and self.baseline_period[1] <= self.baseline_period[0]:
+            raise ValueError("baseline_period ends before it begins")
+        return self
+
+
+class Point(Table):
+    """A place whose time series the report shows."""
+
+    name: str
+    lon: float = Field(ge=-180, le=180)
+    lat: float = Field(ge=-90, le=90)
+
+
+class Products(Table):
+    """What is written at the end."""
+
+    pairs: bool = Field(True, description="one COG a pair: coherence and sigma")
+    mean: bool = Field(True, description="temporal mean, median and count, per track and over tracks")
+    clip: bool = Field(False, description="set pixels outside the area to no data")
+    points: tuple[Point, ...] = Field((), description="places whose time series the report shows")
+
+
+class Output(Table):
+    """Where results go."""
+
+    uri: str | None = Field(None, description="folder or URI; out/NAME where left out; --output overrides it")
+
+
+class RegionConfig(Table):
+    """One region: an area of interest with its settings."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$", description="lower-case letters, digits and dashes")
+    title: str = Field("", description="shown in the report")
+    area: Area
+    grid: GridSettings = GridSettings()
+    source: SourceSettings
+    passes: Passes = Passes()
+    pairs: Pairs = Pairs()
+    estimator: EstimatorSettings = EstimatorSettings()
+    change: Change | None = None
+    products: Products = Products()
+    output: Output = Output()
+
+
+def load(path: Path) -> RegionConfig:
+    """Read and check one region file.
+
+    Raises
+    ------
+    CohmapError
+        The file is missing, isn't TOML, or breaks the schema; names the key, the value and the mend.
+    """
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CohmapError(f"no region file at {path}; `cohmap regions` lists those there are") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise CohmapError(f"region file {path} can't be read: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise CohmapError(f"region file {path} is not valid TOML: {error}") from None
+    return parse(data, where=str(path))
+
+
+def parse(data: dict[str, Any], where: str) -> RegionConfig:
+    """Check a region's settings; `where` names their origin in errors."""
+    try:
+        return RegionConfig.model_validate(data)
+    except ValidationError as error:
+        raise CohmapError(f"{where}: {_sentence(error)}") from None
+
+
+def _sentence(error: ValidationError) -> str:
+    first = error.errors()[0]
+    # pydantic puts a union's tag among the location's parts; the file's reader doesn't know it
+    tags = {"simulated", "archive", "earthengine"}
+    parts = [str(part) for part in first["loc"] if part not in tags]
+    key = ".".join(parts)
+    kind, value = first["type"], first.get("input")
+    if kind == "extra_forbidden":
+        known = _known_keys(tuple(first["loc"][:-1]))
+        close = difflib.get_close_matches(parts[-1], known, n=1)
+        hint = f"did you mean '{close[0]}'?" if close else f"known keys: {', '.join(sorted(known))}"
+        text = f"unknown key '{key}'; {hint}"
+    elif kind == "missing":
+        text = f"key '{key}' is missing; add it"
+    elif kind == "value_error":
+        text = (f"[{key}] " if key else "") + str(first.get("ctx", {}).get("error", first["msg"]))
+    elif kind in {"union_tag_invalid", "union_tag_not_found"}:
+        text = "source.kind must be one of 'simulated', 'archive', 'earthengine'"
+    else:
+        text = f"'{key}' = {value!r} is not usable: {first['msg'].lower()}"
+    more = error.error_count() - 1
+    return text + (f" (and {more} more)" if more else "")
+
+
+def _known_keys(location: tuple[int | str, ...]) -> list[str]:
+    model: Any = RegionConfig
+    for part in location:
+        if part in {"simulated", "archive", "earthengine"}:
+            model = {"simulated": SimulatedSource, "archive": ArchiveSource, "earthengine": EarthEngineSource}[
+                str(part)
+            ]
+            continue
+        field = model.model_fields.get(part) if hasattr(model, "model_fields") else None
+        if field is None:
+            continue
+        candidates = [field.annotation, *get_args(field.annotation)]
+        models = [c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)]
+        if models:
+            model = models[0]
+    return list(getattr(model, "model_fields", {}))

@@ -1,0 +1,64 @@
+"""Where pixels come from: one small protocol, one file a source."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+from odc.geo.geobox import GeoBox
+from shapely.geometry.base import BaseGeometry
+
+from pipeline.passes import Pass, Slice
+
+FloatArray = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Query:
+    """What a search asks for: every slice that meets all of it.
+
+    Attributes
+    ----------
+    area
+        Polygon in EPSG:4326.
+    start, end
+        First day and last day (included), UTC; None = unbounded.
+    bands
+        Polarisations (and "angle") each slice must have.
+    """
+
+    area: BaseGeometry
+    start: dt.date | None
+    end: dt.date | None
+    bands: tuple[str, ...]
+
+    def covers(self, moment: dt.datetime) -> bool:
+        """Whether a start time (UTC) lies in the time span."""
+        day = moment.date()
+        return (self.start is None or day >= self.start) and (self.end is None or day <= self.end)
+
+
+class Source(Protocol):
+    """Finds slices, and reads a pass on a window of the region's grid."""
+
+    name: str
+    requests: int
+    """How many reads may run at once."""
+
+    def search(self, query: Query) -> list[Slice]:
+        """Slices that meet the query, in any order; an empty list where there are none.
+
+        Raises CohmapError with a sentence for the user where the source can't be searched at all.
+        """
+        ...
+
+    def read(self, item: Pass, window: GeoBox, bands: Sequence[str]) -> FloatArray:
+        """Pixels of one pass: shape (len(bands), height, width), float32 linear power (degrees for "angle").
+
+        NaN where there is no data. Safe to call from several threads.
+        """
+        ...
