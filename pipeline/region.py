@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import shapely
 from affine import Affine
 from odc.geo import CRS
@@ -78,7 +80,7 @@ class Region:
     @cached_property
     def area_on_grid(self) -> BaseGeometry:
         """The area in the grid's CRS."""
-        return to_crs(self.area, self.grid.crs)
+        return to_crs(self.area, crs_of(self.grid))
 
     @cached_property
     def tiles(self) -> tuple[Tile, ...]:
@@ -198,9 +200,9 @@ def _check_area(geometry: BaseGeometry, where: str) -> None:
     if geometry.is_empty or geometry.area == 0.0:
         raise CohmapError(f"{where}: the area has no extent; give a polygon, or west < east and south < north")
     west, south, east, north = geometry.bounds
-    if not (-90 <= south and north <= 90):
+    if not (south >= -90 and north <= 90):
         raise CohmapError(f"{where}: latitudes run from -90 to 90; the order is west, south, east, north")
-    if not (-180 <= west and east <= 180):
+    if not (west >= -180 and east <= 180):
         raise CohmapError(
             f"{where}: longitudes run from -180 to 180; an area across the antimeridian is not supported, "
             "make two regions, one on each side of 180 degrees"
@@ -247,8 +249,19 @@ def utm_code(lon: float, lat: float) -> str:
     return f"EPSG:{(32600 if lat >= 0 else 32700) + zone}"
 
 
+def crs_of(grid: GeoBox) -> CRS:
+    """The grid's CRS, which a region's grid always has."""
+    if grid.crs is None:
+        raise CohmapError("a grid without a CRS can't be placed on the ground")
+    return grid.crs
+
+
 def to_crs(geometry: BaseGeometry, crs: CRS) -> BaseGeometry:
     """A geometry in EPSG:4326 moved to another CRS, its long edges densified so that they stay true."""
     to_grid = CRS("EPSG:4326").transformer_to_crs(crs)
     dense = shapely.segmentize(geometry, 0.05)
-    return shapely.transform(dense, lambda x, y: to_grid(x, y), interleaved=False)
+
+    def move(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        return np.column_stack(to_grid(points[:, 0], points[:, 1]))
+
+    return shapely.transform(dense, move)

@@ -1,0 +1,182 @@
+"""The output folder, local or on object storage: what has its final name is whole."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import fsspec
+from fsspec.core import url_to_fs
+from zarr.abc.store import Store
+from zarr.storage import FsspecStore, LocalStore
+
+from pipeline.errors import CohmapError
+
+PARTIAL = ".partial"
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder by path or URI (``s3://``, ``gs://``, anything fsspec opens).
+
+    Every write is atomic: on disk under a temporary name, fsynced, then renamed; on object storage by one put.
+    """
+
+    uri: str
+
+    @cached_property
+    def local(self) -> Path | None:
+        """The folder's path, None where it lies on object storage."""
+        if "://" not in self.uri:
+            return Path(self.uri)
+        if self.uri.startswith("file://"):
+            return Path(self.uri.removeprefix("file://"))
+        return None
+
+    @cached_property
+    def _remote(self) -> tuple[Any, str]:
+        try:
+            filesystem, root = url_to_fs(self.uri)
+        except ImportError as error:
+            raise CohmapError(f"{self.uri}: {error}; `pip install 'cohmap[cloud]'` brings s3:// and gs://") from None
+        except ValueError as error:
+            raise CohmapError(f"{self.uri} is no address that can be written: {error}") from None
+        return filesystem, root
+
+    def __str__(self) -> str:
+        return self.uri
+
+    def __truediv__(self, name: str) -> Folder:
+        return Folder(f"{self.uri.rstrip('/')}/{name}")
+
+    def address(self, name: str) -> str:
+        """Path or URI of a file, as GDAL and fsspec read it."""
+        return str(self.local / name) if self.local else f"{self.uri.rstrip('/')}/{name}"
+
+    def require_writable(self) -> None:
+        """Make the folder, and make sure that it can be written.
+
+        Raises
+        ------
+        CohmapError
+            It can't; says why.
+        """
+        probe = f".probe-{uuid.uuid4().hex}{PARTIAL}"
+        try:
+            self.write_bytes(probe, b"")
+            self.remove(probe)
+        except CohmapError:
+            raise
+        except Exception as error:  # noqa: BLE001 - every storage library has its own errors
+            raise CohmapError(f"output {self.uri} can't be written: {error}; choose another with --output") from None
+
+    def exists(self, name: str) -> bool:
+        """Whether a file of this name is there."""
+        if self.local:
+            return (self.local / name).exists()
+        filesystem, root = self._remote
+        return bool(filesystem.exists(f"{root}/{name}"))
+
+    def read_bytes(self, name: str) -> bytes:
+        """A file's content; FileNotFoundError where there is none."""
+        if self.local:
+            return (self.local / name).read_bytes()
+        filesystem, root = self._remote
+        return bytes(filesystem.cat_file(f"{root}/{name}"))
+
+    def read_json(self, name: str) -> Any:
+        """A JSON file's content.
+
+        Raises
+        ------
+        CohmapError
+            The file was damaged from outside.
+        """
+        try:
+            return json.loads(self.read_bytes(name))
+        except ValueError as error:
+            raise CohmapError(f"{self.address(name)} is damaged ({error}); delete it and run again") from None
+
+    def write_bytes(self, name: str, content: bytes) -> None:
+        """Write a file whole or not at all."""
+        if self.local:
+            with self.staged(name) as temporary:
+                temporary.write_bytes(content)
+        else:
+            filesystem, root = self._remote
+            filesystem.pipe_file(f"{root}/{name}", content)
+
+    def write_json(self, name: str, content: Any) -> None:
+        """Write a JSON file whole or not at all."""
+        self.write_bytes(name, (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
+
+    def remove(self, name: str) -> None:
+        """Remove a file if it is there."""
+        if self.local:
+            (self.local / name).unlink(missing_ok=True)
+        else:
+            filesystem, root = self._remote
+            if filesystem.exists(f"{root}/{name}"):
+                filesystem.rm_file(f"{root}/{name}")
+
+    @contextlib.contextmanager
+    def staged(self, name: str) -> Iterator[Path]:
+        """A temporary local file that gets its final name when the block ends without an error."""
+        if self.local:
+            target = self.local / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}{PARTIAL}")
+            try:
+                yield temporary
+                fsync(temporary)
+                temporary.replace(target)
+                fsync(target.parent)
+            finally:
+                temporary.unlink(missing_ok=True)
+        else:
+            filesystem, root = self._remote
+            with tempfile.TemporaryDirectory() as folder:
+                temporary = Path(folder) / Path(name).name
+                yield temporary
+                filesystem.put_file(str(temporary), f"{root}/{name}")
+
+    def sweep(self) -> int:
+        """Remove temporary files that a killed run left behind; returns how many."""
+        if not self.local or not self.local.is_dir():
+            return 0  # object storage shows no unfinished puts
+        leftovers = [path for path in self.local.rglob(f"*{PARTIAL}*") if path.is_file()]
+        for path in leftovers:
+            path.unlink(missing_ok=True)
+        return len(leftovers)
+
+    def zarr(self, name: str) -> Store:
+        """A Zarr store below this folder."""
+        if self.local:
+            return LocalStore(self.local / name)
+        try:
+            return FsspecStore.from_url(f"{self.uri.rstrip('/')}/{name}")
+        except ImportError as error:
+            raise CohmapError(f"{self.uri}: {error}; `pip install 'cohmap[cloud]'` brings s3:// and gs://") from None
+
+
+def fsync(path: Path) -> None:
+    """Make a file's content (or a folder's entries) survive a power cut."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def open_bytes(uri: str) -> bytes:
+    """Content of any path or URI."""
+    with fsspec.open(uri, "rb") as stream:
+        return bytes(stream.read())
