@@ -170,7 +170,8 @@ def _require_grid(group: zarr.Group, where: str, grid: GeoBox, tile: int) -> Non
     stored = group.attrs.get("grid")
     if stored is not None and stored != describe_grid(grid, tile):
         raise CohmapError(
-            f"{where} is on another grid than the region now asks for; choose another --output, or delete it to start over"
+            f"{where} is on another grid than the region now asks for; choose another --output, "
+            "or delete it to start over"
         )
 
 
@@ -249,8 +250,10 @@ _NAN = "AAAAAAAA+H8="
 
 
 def open_cube(folder: Folder, name: str, axis: str) -> xr.Dataset:
-    """The cube as a chunked xarray dataset, sorted along its growing axis, with its CRS known to rioxarray and odc-geo."""
+    """The cube as a chunked xarray dataset, sorted along its growing axis; rioxarray and odc-geo know its CRS."""
     if not folder.exists(f"{name}/zarr.json"):
         raise CohmapError(f"there is no {folder.address(name)}; run the stage before it first")
+    import rioxarray  # noqa: F401 - gives the dataset its .rio
+
     dataset: xr.Dataset = xr.open_zarr(folder.zarr(name), consolidated=False, decode_coords="all")
     return dataset.sortby(axis) if axis in dataset.coords else dataset

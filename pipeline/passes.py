@@ -159,7 +159,8 @@ def make_pairs(track: Track, passes: Sequence[tuple[str, dt.datetime]], rule: Pa
     ordered = sorted(passes, key=lambda p: (p[1], p[0]))
     if len(ordered) < 2:
         raise CohmapError(
-            f"track {track} has only {len(ordered)} pass in the time span; coherence needs two: widen [passes] start and end"
+            f"track {track} has only {len(ordered)} pass in the time span; coherence needs two: "
+            "widen [passes] start and end"
         )
     candidates = pairwise(ordered) if rule.mode == "chain" else combinations(ordered, 2)
     pairs = [Pair(track, a[0], b[0], a[1], b[1]) for a, b in candidates]

@@ -20,6 +20,11 @@ from zarr.storage import FsspecStore, LocalStore
 
 from pipeline.errors import CohmapError
 
+try:
+    import fcntl
+except ImportError:  # not a POSIX system
+    fcntl = None  # type: ignore[assignment]
+
 PARTIAL = ".partial"
 
 
@@ -56,6 +61,11 @@ class Folder:
 
     def __truediv__(self, name: str) -> Folder:
         return Folder(f"{self.uri.rstrip('/')}/{name}")
+
+    @property
+    def absolute(self) -> str:
+        """The folder's address as a process in another directory finds it."""
+        return str(self.local.resolve()) if self.local else self.uri
 
     def address(self, name: str) -> str:
         """Path or URI of a file, as GDAL and fsspec read it."""
@@ -165,6 +175,25 @@ class Folder:
             return FsspecStore.from_url(f"{self.uri.rstrip('/')}/{name}")
         except ImportError as error:
             raise CohmapError(f"{self.uri}: {error}; `pip install 'cohmap[cloud]'` brings s3:// and gs://") from None
+
+
+@contextlib.contextmanager
+def lock(folder: Folder) -> Iterator[None]:
+    """Keep a second cohmap out of the same output folder; a killed run leaves no lock behind.
+
+    Object storage has no locks: there, one run at a time is the user's care.
+    """
+    if not folder.local or fcntl is None:
+        yield
+        return
+    with (folder.local / ".lock").open("w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CohmapError(
+                f"another cohmap is at work in {folder}; wait for it, or choose another --output"
+            ) from None
+        yield
 
 
 def fsync(path: Path) -> None:

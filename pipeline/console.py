@@ -1,0 +1,99 @@
+"""What a person at the terminal sees: progress bars, tables, the last line."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from pipeline.plan import Plan
+
+
+class Terminal:
+    """Shows stages as progress bars; on a pipe or in a log, one line a stage."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self.console = Console(quiet=quiet, highlight=False)
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+        self._stage = ""
+        self._total = self._resumed = 0
+
+    def start(self, stage: str, total: int, resumed: int) -> None:
+        """Begin a stage's bar."""
+        self.finish()
+        self._stage, self._total, self._resumed = stage, total, resumed
+        if self.console.is_terminal and not self.console.quiet:
+            self._bar = Progress(
+                SpinnerColumn(),
+                TextColumn("{task.description:<10}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeElapsedColumn(),
+                console=self.console,
+                transient=True,
+            )
+            self._bar.start()
+            self._task = self._bar.add_task(stage, total=total, completed=resumed)
+
+    def advance(self, units: int = 1) -> None:
+        """Move the stage's bar."""
+        if self._bar is not None and self._task is not None:
+            self._bar.advance(self._task, units)
+
+    def note(self, sentence: str) -> None:
+        """Print a sentence the user should know."""
+        self.console.print(f"[yellow]note[/]      {sentence}", soft_wrap=True)
+
+    def finish(self) -> None:
+        """End the stage's bar and leave one line in its place."""
+        self.stop()
+        if self._stage:
+            resumed = f", {self._resumed} of them resumed from an earlier run" if self._resumed else ""
+            self.console.print(f"[green]{self._stage:<9}[/] {self._total} done{resumed}")
+        self._stage = ""
+
+    def stop(self) -> None:
+        """Take the bar away without a word, for errors and Ctrl-C."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = self._task = None
+
+    def say(self, sentence: str) -> None:
+        """Print a line."""
+        self.finish()
+        self.console.print(sentence, soft_wrap=True)
+
+
+def show_plan(console: Console, plan: Plan, rate: float, workers: int) -> None:
+    """The plan as tables: tracks, and what they will cost."""
+    height, width = plan.region.grid.shape
+    config = plan.region.config
+    console.print(
+        f"[bold]{config.title or config.name}[/]: {width} x {height} pixels of {config.grid.spacing:g} m in "
+        f"{plan.region.grid.crs}, {len(plan.region.tiles)} tiles"
+    )
+    table = Table("track", "passes", "first", "last", "pairs", "baselines (days)", box=None, pad_edge=False)
+    for track, passes in plan.passes.items():
+        pairs = plan.pairs[track]
+        days = sorted({pair.days for pair in pairs})
+        table.add_row(
+            str(track),
+            str(len(passes)),
+            f"{passes[0].start:%Y-%m-%d}",
+            f"{passes[-1].start:%Y-%m-%d}",
+            str(len(pairs)),
+            ", ".join(str(d) for d in days[:8]) + (", …" if len(days) > 8 else ""),
+        )
+    console.print(table)
+    hours = dt.timedelta(seconds=round(plan.megapixels / rate / max(workers, 1)))
+    console.print(
+        f"to read: {plan.pass_tiles} tiles of passes, {plan.export_bytes / 2**20:,.0f} MiB uncompressed; to estimate: "
+        f"{plan.pair_tiles} tiles of pairs, {plan.megapixels:,.1f} megapixels, about {hours} "
+        f"on {max(workers, 1)} workers like this machine's (timed on one tile: {rate:.2f} megapixels a second)",
+        soft_wrap=True,
+    )
+    for note in plan.notes:
+        console.print(f"[yellow]note[/] {note}", soft_wrap=True)

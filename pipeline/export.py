@@ -1,0 +1,180 @@
+"""Stage 1: the source's pixels, tile by tile, into one Zarr stack per track."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline import __version__, cube
+from pipeline.ledger import Ledger, checksum, digest
+from pipeline.passes import Pass, Track
+from pipeline.plan import Plan
+from pipeline.progress import Progress
+from pipeline.region import Region, Tile
+from pipeline.sources import FloatArray, Source
+from pipeline.storage import Folder
+
+STAGE = "export"
+
+TRACKS = "stack/tracks.json"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a stage did: units in all, and how many an earlier run had finished."""
+
+    total: int
+    resumed: int
+
+
+@dataclass(frozen=True)
+class _Unit:
+    """One pass and tile: what is read in one go."""
+
+    item: Pass
+    position: int
+    tile: Tile
+    fingerprint: str
+
+    @property
+    def key(self) -> str:
+        return unit_key(self.item.track, self.item.id, self.tile)
+
+
+def unit_key(track: Track, pass_id: str, tile: Tile) -> str:
+    """The unit's name in the ledger."""
+    return f"{track}/{pass_id}/{tile.key}"
+
+
+def stack_name(track: Track) -> str:
+    """The stack's folder below the output."""
+    return f"stack/{track}.zarr"
+
+
+def variable_name(band: str) -> str:
+    """The stack's variable for a band: ``VV`` -> ``vv``."""
+    return band.lower()
+
+
+def export(plan: Plan, source: Source, folder: Folder, progress: Progress) -> Outcome:
+    """Read every pass and tile that isn't in the stack yet; one that is, from the same assets, is left alone.
+
+    Reads run in threads, `source.requests` at once, in this process: only it needs the source's credentials.
+    """
+    region = plan.region
+    stacks = {track: ensure_stack(region, folder, track, passes) for track, passes in plan.passes.items()}
+    _list_tracks(folder, tuple(stacks))
+    with Ledger(folder, STAGE) as ledger:
+        units = list(_units(plan, stacks))
+        todo = [unit for unit in units if not _is_done(unit, ledger, stacks[unit.item.track], region)]
+        progress.start(STAGE, len(units), len(units) - len(todo))
+        for unit, values in _read_all(todo, source, region):
+            stack = stacks[unit.item.track]
+            for band, pixels in zip(region.bands, values, strict=True):
+                stack.write_tile(variable_name(band), unit.position, unit.tile, pixels)
+            valid = float(np.isfinite(values[0]).mean())
+            ledger.record(unit.key, unit.fingerprint, checksum(values), valid=round(valid, 6))
+            progress.advance()
+    return Outcome(len(units), len(units) - len(todo))
+
+
+def _list_tracks(folder: Folder, tracks: tuple[Track, ...]) -> None:
+    """Remember which stacks there are: object storage has no folders to look into."""
+    there = folder.read_json(TRACKS) if folder.exists(TRACKS) else []
+    now = [{"direction": track.direction, "relative_orbit": track.relative_orbit} for track in tracks]
+    folder.write_json(TRACKS, there + [entry for entry in now if entry not in there])
+
+
+def _units(plan: Plan, stacks: dict[Track, cube.Cube]) -> Iterator[_Unit]:
+    region = plan.region
+    settings = region.config.source.model_dump(mode="json")
+    # What decides a pixel's value; where the same files lie, or how many requests run at once, does not.
+    made_by = {key: value for key, value in settings.items() if key not in {"path", "requests", "project", "url"}}
+    grid = cube.describe_grid(region.grid, region.config.grid.tile)
+    for track, passes in plan.passes.items():
+        positions = {entry["id"]: index for index, entry in enumerate(stacks[track].entries)}
+        for item in passes:
+            assets = [(piece.id, piece.version, piece.updated) for piece in item.slices]
+            fingerprint = digest(assets, region.bands, made_by, grid)
+            for tile in plan.export_units[item.id]:
+                yield _Unit(item, positions[item.id], tile, fingerprint)
+
+
+def _is_done(unit: _Unit, ledger: Ledger, stack: cube.Cube, region: Region) -> bool:
+    names = [variable_name(band) for band in region.bands]
+    return ledger.matches(unit.key, unit.fingerprint) and stack.has_tile(names, unit.position, unit.tile)
+
+
+def _read_all(units: list[_Unit], source: Source, region: Region) -> Iterator[tuple[_Unit, FloatArray]]:
+    """Read units in threads, yielding each as it arrives; never more than twice `source.requests` in memory."""
+    waiting = iter(units)
+    running: dict[Future[FloatArray], _Unit] = {}
+    with ThreadPoolExecutor(source.requests, thread_name_prefix="export") as pool:
+
+        def submit_next() -> None:
+            unit = next(waiting, None)
+            if unit is not None:
+                running[pool.submit(source.read, unit.item, region.window(unit.tile), region.bands)] = unit
+
+        for _ in range(2 * source.requests):
+            submit_next()
+        try:
+            while running:
+                finished, _ = wait(running, return_when=FIRST_COMPLETED)
+                for future in finished:
+                    unit = running.pop(future)
+                    yield unit, future.result()
+                    submit_next()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def ensure_stack(region: Region, folder: Folder, track: Track, passes: tuple[Pass, ...]) -> cube.Cube:
+    """Create or grow the track's stack; a pass keeps its place, whatever order passes arrive in."""
+    variables = tuple(cube.Variable(variable_name(band), _band_attrs(band)) for band in region.bands)
+    seconds = np.array([int(item.start.timestamp()) for item in passes], dtype=np.int64)
+    time_attrs = {
+        "standard_name": "time",
+        "long_name": "start of the pass (UTC)",
+        "units": cube.EPOCH,
+        "calendar": "proleptic_gregorian",
+        "axis": "T",
+    }
+    layout = cube.Layout(
+        "time", variables, tuple(_provenance(item) for item in passes), {"time": (seconds, time_attrs)}
+    )
+    attrs = {
+        "Conventions": "CF-1.11",
+        "title": f"Sentinel-1 detected images of {region.name}, track {track}",
+        "source": f"{region.config.source.kind} through cohmap {__version__}",
+        "sat:relative_orbit": track.relative_orbit,
+        "sat:orbit_state": track.direction,
+    }
+    return cube.ensure(folder, stack_name(track), region.grid, region.config.grid.tile, layout, attrs)
+
+
+def _band_attrs(band: str) -> dict[str, str]:
+    if band == "angle":
+        return {"long_name": "approximate incidence angle", "units": "degree"}
+    return {
+        "standard_name": "surface_backwards_scattering_coefficient_of_radar_wave",
+        "long_name": f"backscatter, {band}, linear power",
+        "units": "1",
+        "polarisation": band,
+    }
+
+
+def _provenance(item: Pass) -> dict[str, object]:
+    return {
+        "id": item.id,
+        "start": item.start.isoformat(),
+        "platform": item.platform,
+        "bbox": [round(edge, 6) for edge in item.footprint.bounds],
+        "assets": [
+            {"id": piece.id, "version": piece.version, "updated": piece.updated, "hrefs": dict(piece.hrefs)}
+            for piece in item.slices
+        ],
+    }

@@ -1,0 +1,138 @@
+"""Stage 0: which passes, which pairs, which tiles, and what they will cost, before anything is spent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import shapely
+
+from pipeline.errors import CohmapError
+from pipeline.passes import Pair, Pass, Track, group, make_pairs
+from pipeline.region import Region, Tile, crs_of, to_crs
+from pipeline.sources import Query, Source
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run of the region would do."""
+
+    region: Region
+    passes: Mapping[Track, tuple[Pass, ...]]
+    pairs: Mapping[Track, tuple[Pair, ...]]
+    notes: tuple[str, ...]
+
+    @cached_property
+    def export_units(self) -> dict[str, tuple[Tile, ...]]:
+        """Tiles to export, by pass: those of the region's tiles that the pass's footprint touches."""
+        outlines = {tile: self.region.tile_outline(tile) for tile in self.region.tiles}
+        crs = crs_of(self.region.grid)
+        units = {}
+        for passes in self.passes.values():
+            for item in passes:
+                footprint = to_crs(item.footprint, crs)
+                shapely.prepare(footprint)
+                units[item.id] = tuple(tile for tile, outline in outlines.items() if footprint.intersects(outline))
+        return units
+
+    @property
+    def pass_tiles(self) -> int:
+        """Number of reads: one a pass and tile."""
+        return sum(len(tiles) for tiles in self.export_units.values())
+
+    @property
+    def pair_tiles(self) -> int:
+        """Number of estimates: one a pair and tile that both passes cover."""
+        units = self.export_units
+        return sum(
+            len(set(units[pair.reference]) & set(units[pair.secondary]))
+            for pairs in self.pairs.values()
+            for pair in pairs
+        )
+
+    @property
+    def export_bytes(self) -> int:
+        """Uncompressed bytes of the stack's tiles."""
+        return self.pass_tiles * self.region.config.grid.tile**2 * 4 * len(self.region.bands)
+
+    @property
+    def megapixels(self) -> float:
+        """Million pixels to estimate, over all pairs and polarisations."""
+        bands = len(self.region.config.passes.polarisations)
+        return self.pair_tiles * self.region.config.grid.tile**2 * bands / 1e6
+
+    def to_json(self) -> dict[str, Any]:
+        """The plan as a file people and scripts can read."""
+        return {
+            "region": self.region.name,
+            "grid": {"crs": str(self.region.grid.crs), "shape": list(self.region.grid.shape)},
+            "tiles": len(self.region.tiles),
+            "tracks": [
+                {
+                    "track": str(track),
+                    "passes": [{"id": item.id, "slices": [piece.id for piece in item.slices]} for item in passes],
+                    "pairs": [
+                        {"id": pair.id, "reference": pair.reference, "secondary": pair.secondary, "days": pair.days}
+                        for pair in self.pairs.get(track, ())
+                    ],
+                }
+                for track, passes in self.passes.items()
+            ],
+            "reads": self.pass_tiles,
+            "estimates": self.pair_tiles,
+            "export_bytes": self.export_bytes,
+            "notes": list(self.notes),
+        }
+
+
+def make_plan(region: Region, source: Source) -> Plan:
+    """Search the source and pair what it has.
+
+    Raises
+    ------
+    CohmapError
+        No passes, no track as asked for, or no pair; the sentence says what there is instead.
+    """
+    rule = region.config.passes
+    query = Query(region.area, rule.start, rule.end, region.bands)
+    found = group(source.search(query))
+    span = f"between {rule.start or 'the first day'} and {rule.end or 'the last day'}"
+    if not found:
+        raise CohmapError(
+            f"no passes found: source '{source.name}' has none with {', '.join(region.bands)} over the area of region "
+            f"'{region.name}' {span}; check [area], [passes] and [source]"
+        )
+    passes: dict[Track, list[Pass]] = {}
+    for item in found:
+        if region.wants(item.track):
+            passes.setdefault(item.track, []).append(item)
+    if not passes:
+        there = ", ".join(sorted({str(item.track) for item in found}))
+        raise CohmapError(
+            f"no passes of the track asked for: [passes] says direction = {rule.direction!r} and relative_orbit = "
+            f"{rule.relative_orbit!r}, the source has {there} {span}"
+        )
+    pairs, notes = pair_tracks(region, {t: [(p.id, p.start) for p in members] for t, members in passes.items()})
+    return Plan(region, {t: tuple(members) for t, members in passes.items() if t in pairs}, pairs, tuple(notes))
+
+
+def pair_tracks(region: Region, passes: Mapping[Track, list[Any]]) -> tuple[dict[Track, tuple[Pair, ...]], list[str]]:
+    """Pairs of every track that has any, and a note for every track that has none.
+
+    Raises
+    ------
+    CohmapError
+        No track has a pair.
+    """
+    pairs: dict[Track, tuple[Pair, ...]] = {}
+    notes = []
+    for track, members in passes.items():
+        try:
+            pairs[track] = tuple(make_pairs(track, members, region.config.pairs))
+        except CohmapError as error:
+            notes.append(str(error))
+    if not pairs:
+        raise CohmapError(notes[0])
+    return pairs, [f"left out: {note}" for note in notes]

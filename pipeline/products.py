@@ -1,0 +1,211 @@
+"""Products: maps on the region's grid as cloud-optimised GeoTIFFs that say what they were made from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import rasterio
+from odc.geo.geobox import GeoBox
+from rasterio.features import geometry_mask
+from rasterio.windows import Window
+from rio_cogeo.cogeo import cog_translate
+from rio_cogeo.profiles import cog_profiles
+
+from pipeline import __version__
+from pipeline.errors import CohmapError
+from pipeline.region import Region, Tile
+from pipeline.storage import Folder
+
+BLOCK = 512
+NO_CLASS = 255
+
+Kind = Literal["coherence", "mean", "change", "change-mask"]
+
+
+@dataclass(frozen=True)
+class Band:
+    """One band of a product: its name and what it means."""
+
+    name: str
+    description: str
+
+
+@dataclass(frozen=True)
+class Product:
+    """One map with its file.
+
+    Attributes
+    ----------
+    path
+        The COG's file, relative to the output folder.
+    track
+        E.g. ``ascending-137``; "all" over tracks.
+    reference, secondary
+        Start times (ISO 8601, UTC) of a pair's passes; of the first and the last pass where many pairs went in.
+    days
+        Temporal baseline of the pair or of every pair that went in.
+    pairs
+        ``track/pair`` of every pair that went in.
+    reference_assets, secondary_assets
+        The source's names of the images.
+    properties
+        More facts, e.g. the threshold of a change mask.
+    """
+
+    id: str
+    kind: Kind
+    path: str
+    title: str
+    bands: tuple[Band, ...]
+    track: str
+    polarisation: str
+    reference: str
+    secondary: str
+    days: int
+    pairs: tuple[str, ...]
+    estimator: str
+    reference_assets: tuple[str, ...] = ()
+    secondary_assets: tuple[str, ...] = ()
+    properties: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_classes(self) -> bool:
+        """Whether the pixels are classes (uint8, nodata 255) and not values (float32, nodata NaN)."""
+        return self.kind == "change-mask"
+
+    def with_properties(self, facts: Mapping[str, Any]) -> Product:
+        """The product with more facts, known only after it was made."""
+        return replace(self, properties={**self.properties, **facts})
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON can say it."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Product:
+        """Back from `to_json`."""
+        known = {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
+        return cls(**{**known, "bands": tuple(Band(**band) for band in data["bands"])})
+
+    def tags(self) -> dict[str, str]:
+        """What the file itself says: dates, images, model, version."""
+        tags = {
+            "TIFFTAG_SOFTWARE": f"cohmap {__version__}",
+            "TIFFTAG_IMAGEDESCRIPTION": self.title,
+            "PRODUCT": self.kind,
+            "TRACK": self.track,
+            "POLARISATION": self.polarisation,
+            "REFERENCE_DATE": self.reference,
+            "SECONDARY_DATE": self.secondary,
+            "TEMPORAL_BASELINE_DAYS": str(self.days),
+            "ESTIMATOR": self.estimator,
+            "PAIRS": " ".join(self.pairs),
+            "REFERENCE_ASSETS": " ".join(self.reference_assets),
+            "SECONDARY_ASSETS": " ".join(self.secondary_assets),
+        }
+        tags |= {key.upper(): str(value) for key, value in self.properties.items()}
+        return {key: value for key, value in tags.items() if value}
+
+
+Blocks = Iterable[tuple[Tile, npt.NDArray[Any]]]
+
+
+def write_cog(folder: Folder, product: Product, grid: GeoBox, blocks: Blocks) -> None:
+    """Write a product's COG, tile by tile; the file has its final name only when it is whole.
+
+    Tiles that are not given hold no data. Memory is bounded by a tile (GDAL's block cache aside).
+    """
+    kind: dict[str, Any] = {"dtype": "float32", "nodata": np.nan, "predictor": 3}
+    if product.is_classes:
+        kind = {"dtype": "uint8", "nodata": NO_CLASS, "predictor": 2}
+    height, width = grid.shape
+    plain = {
+        "driver": "GTiff",
+        "height": height,
+        "width": width,
+        "count": len(product.bands),
+        "crs": str(grid.crs),
+        "transform": grid.affine,
+        "tiled": True,
+        "blockxsize": BLOCK,
+        "blockysize": BLOCK,
+        "compress": "deflate",
+        "zlevel": 1,
+        "sparse_ok": True,
+        "bigtiff": "if_safer",
+        "interleave": "band",
+        **kind,
+    }
+    with folder.staged(product.path) as target:
+        draft = target.with_name(target.name + ".draft.partial")
+        try:
+            with rasterio.open(draft, "w", **plain) as dataset:
+                for tile, values in blocks:
+                    window = Window(tile.cols.start, tile.rows.start, tile.shape[1], tile.shape[0])
+                    dataset.write(values, window=window)
+                for index, band in enumerate(product.bands, start=1):
+                    dataset.set_band_description(index, band.name)
+                    dataset.update_tags(index, DESCRIPTION=band.description)
+                dataset.update_tags(AREA_OR_POINT="Area", **product.tags())
+            _translate(draft, target, product, kind)
+        finally:
+            draft.unlink(missing_ok=True)
+
+
+def _translate(draft: Path, target: Path, product: Product, kind: Mapping[str, Any]) -> None:
+    profile = cog_profiles.get("deflate")
+    profile.update(blockxsize=BLOCK, blockysize=BLOCK, predictor=kind["predictor"], interleave="band")
+    cog_translate(
+        draft,
+        target,
+        profile,
+        nodata=kind["nodata"],
+        overview_resampling="mode" if product.is_classes else "average",
+        in_memory=False,
+        quiet=True,
+        forward_band_tags=True,
+        forward_ns_tags=False,
+        use_cog_driver=False,
+        config={"GDAL_TIFF_INTERNAL_MASK": True},
+    )
+
+
+def clipped(region: Region, blocks: Blocks) -> Iterator[tuple[Tile, npt.NDArray[Any]]]:
+    """Blocks with pixels outside the area set to no data, where the region asks for it."""
+    for tile, values in blocks:
+        if region.config.products.clip:
+            window = region.window(tile)
+            outside = geometry_mask([region.area_on_grid], window.shape, window.affine, all_touched=True)
+            nodata = NO_CLASS if values.dtype == np.uint8 else np.nan
+            yield tile, np.where(outside, nodata, values).astype(values.dtype)
+        else:
+            yield tile, values
+
+
+def index_name(stage: str) -> str:
+    """The list of the products that a stage made last."""
+    return f"products/{stage}.json"
+
+
+def save_index(folder: Folder, stage: str, products: Iterable[Product]) -> None:
+    """Write down which products a stage's last run made."""
+    folder.write_json(index_name(stage), [product.to_json() for product in products])
+
+
+def load_products(folder: Folder) -> list[Product]:
+    """Products of the last mosaic and change runs.
+
+    Raises
+    ------
+    CohmapError
+        There are none yet.
+    """
+    listings = [index_name(stage) for stage in ("mosaic", "change") if folder.exists(index_name(stage))]
+    if not listings:
+        raise CohmapError(f"there are no products in {folder} yet; run `cohmap mosaic` first")
+    return [Product.from_json(entry) for name in listings for entry in folder.read_json(name)]

@@ -1,0 +1,106 @@
+"""Cubes: growing, whole chunks, windows with halo, and readable by plain xarray."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from pipeline import cube
+from pipeline.cube import Cube, Layout, Variable
+from pipeline.errors import CohmapError
+from pipeline.storage import Folder
+from tests.fakes import make_region
+
+REGION = make_region()
+TILE = REGION.tiles[0]
+
+
+def layout(*days: int) -> Layout:
+    times = np.array(days, dtype=np.int64) * 86400
+    attrs = {"standard_name": "time", "units": cube.EPOCH, "calendar": "proleptic_gregorian"}
+    entries = tuple({"id": f"p{day}"} for day in days)
+    return Layout("time", (Variable("vv", {"units": "1"}),), entries, {"time": (times, attrs)})
+
+
+def ensure(folder: Folder, *days: int) -> Cube:
+    return cube.ensure(folder, "stack/a.zarr", REGION.grid, 64, layout(*days), {"title": "a"})
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    return Folder(str(tmp_path))
+
+
+def values(seed: int = 0) -> cube.FloatArray:
+    return np.random.default_rng(seed).random(TILE.shape, dtype=np.float32)
+
+
+def test_a_tile_comes_back_as_written(folder: Folder) -> None:
+    stack = ensure(folder, 0, 12)
+    stack.write_tile("vv", 1, TILE, values())
+    np.testing.assert_array_equal(stack.read_tile("vv", 1, TILE), values())
+    assert np.isnan(stack.read_tile("vv", 0, TILE)).all()
+
+
+def test_a_cube_grows_and_what_is_there_keeps_its_place(folder: Folder) -> None:
+    ensure(folder, 12, 24).write_tile("vv", 1, TILE, values())
+    stack = ensure(folder, 0, 12, 24, 36)
+    assert [entry["id"] for entry in stack.entries] == ["p12", "p24", "p0", "p36"]
+    np.testing.assert_array_equal(stack.read_tile("vv", stack.position("p24"), TILE), values())
+
+
+def test_ensuring_again_changes_nothing(folder: Folder, tmp_path: Path) -> None:
+    ensure(folder, 0, 12)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    ensure(folder, 0, 12)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_a_tile_of_nothing_leaves_a_chunk_as_proof(folder: Folder) -> None:
+    stack = ensure(folder, 0)
+    assert not stack.has_tile(["vv"], 0, TILE)
+    stack.write_tile("vv", 0, TILE, np.full(TILE.shape, np.nan, np.float32))
+    assert stack.has_tile(["vv"], 0, TILE)
+
+
+def test_beyond_the_grid_there_is_nothing(folder: Folder) -> None:
+    stack = ensure(folder, 0)
+    for tile in REGION.tiles:
+        stack.write_tile("vv", 0, tile, np.ones(tile.shape, np.float32))
+    window = stack.read_tile("vv", 0, TILE, halo=10)
+    assert window.shape == (84, 84)
+    assert np.isnan(window[:10]).all()
+    assert np.isnan(window[:, :10]).all()
+    assert (window[10:, 10:] == 1).all()
+
+
+def test_another_grid_is_refused(folder: Folder) -> None:
+    ensure(folder, 0)
+    with pytest.raises(CohmapError, match="another grid"):
+        cube.ensure(folder, "stack/a.zarr", REGION.grid, 128, layout(0), {})
+
+
+def test_a_missing_cube_says_what_to_run(folder: Folder) -> None:
+    with pytest.raises(CohmapError, match="run the stage before it"):
+        Cube(folder, "stack/none.zarr")
+
+
+def test_plain_xarray_reads_it_without_a_warning(folder: Folder) -> None:
+    ensure(folder, 12, 0).write_tile("vv", 0, TILE, values())
+    import rioxarray  # noqa: F401 - as its user would
+
+    dataset = xr.open_zarr(folder.address("stack/a.zarr"), decode_coords="all")
+    assert dataset.vv.dims == ("time", "y", "x")
+    assert dataset.odc.geobox == REGION.grid
+    assert dataset.rio.crs.to_epsg() == 32632
+    np.testing.assert_array_equal(dataset.vv[0, TILE.rows, TILE.cols], values())
+
+
+def test_opened_as_a_cube_it_is_chunked_and_sorted_in_time(folder: Folder) -> None:
+    ensure(folder, 12, 0)
+    dataset = cube.open_cube(folder, "stack/a.zarr", "time")
+    assert dataset.vv.chunks == ((1, 1), (64, 64), (64, 64))
+    assert (np.diff(dataset.time.to_numpy()) > np.timedelta64(0)).all()
