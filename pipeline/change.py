@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.comparison import Comparison, compare_tracks
 from pipeline.compute import Pool
 from pipeline.config import Change
 from pipeline.cube import FloatArray
@@ -31,7 +32,6 @@ from pipeline.mosaic import (
     product_is_done,
     read_layers,
 )
-from pipeline.passes import Pair
 from pipeline.products import NO_CLASS, Band, Product, clipped, save_index, write_cog
 from pipeline.progress import Progress
 from pipeline.region import Region, Tile
@@ -39,8 +39,6 @@ from pipeline.storage import Folder
 
 STAGE = "change"
 
-# Two pairs say nothing about their own spread.
-FEWEST_NORMAL = 3
 # Weight, in pairs, of the estimator's own sigma when the spread of a few normal pairs is estimated.
 PRIOR_PAIRS = 4.0
 # Coherence outside is moved to these ends before the logit; the estimators resolve nothing beyond them.
@@ -54,54 +52,6 @@ SCORE_BANDS = (
     Band("coherence_tested", "mean coherence of the tested pairs"),
 )
 MASK_BANDS = (Band("change", "1 where the score passes the threshold, 0 elsewhere"),)
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Which pairs of one track are normal, and which are tested against them; all of one temporal baseline."""
-
-    label: str
-    normal: tuple[Pair, ...]
-    tested: tuple[Pair, ...]
-
-
-def compare(pairs: tuple[Pair, ...], rule: Change) -> list[Comparison]:
-    """The comparisons that the region's rule makes of one track's pairs.
-
-    With an event: pairs that end before it are normal, pairs across it are tested together. With a baseline period:
-    pairs within it are normal, and each later pair is tested on its own. Only pairs of like baseline are compared; the
-    shortest baseline with enough normal pairs is taken.
-
-    Raises
-    ------
-    CohmapError
-        No baseline has enough normal pairs and a tested one.
-    """
-    for days in sorted({pair.days for pair in pairs}):
-        like = [pair for pair in pairs if pair.days == days]
-        if rule.event is not None:
-            event = rule.event
-            normal = [pair for pair in like if pair.secondary_start.date() < event]
-            across = [pair for pair in like if pair.reference_start.date() < event <= pair.secondary_start.date()]
-            tested = [(f"{event:%Y%m%d}", tuple(across))] if across else []
-        else:
-            first, last = rule.baseline_period or (None, None)
-            assert first is not None  # noqa: S101 - the schema gives one of the two
-            assert last is not None  # noqa: S101
-            inside = [p for p in like if first <= p.reference_start.date() and p.secondary_start.date() <= last]
-            normal = inside
-            tested = [(pair.id, (pair,)) for pair in like if pair.secondary_start.date() > last]
-        if len(normal) >= FEWEST_NORMAL and tested:
-            return [Comparison(label, tuple(normal), members) for label, members in tested]
-    what = (
-        f"event = {rule.event}"
-        if rule.event
-        else f"baseline_period = {[str(day) for day in rule.baseline_period or ()]}"
-    )
-    raise CohmapError(
-        f"[change] {what}: track {pairs[0].track} has no temporal baseline with {FEWEST_NORMAL} pairs before and one "
-        "across or after; widen [passes] or move the date"
-    )
 
 
 @dataclass(frozen=True)
@@ -128,10 +78,12 @@ def change(region: Region, folder: Folder, pool: Pool, progress: Progress) -> Ou
     if rule is None:
         raise CohmapError(f"region '{region.name}' has no [change] table; add one with event = DATE")
     maps = open_maps(region, folder)
+    comparisons, notes = compare_tracks(maps.stacks.pairs, rule)
+    for note in notes:
+        progress.note(note)
     tasks = [
         _make_task(maps, comparison, polarisation, rule)
-        for pairs in maps.stacks.pairs.values()
-        for comparison in compare(pairs, rule)
+        for comparison in comparisons
         for polarisation in region.config.passes.polarisations
     ]
     products: list[Product] = []

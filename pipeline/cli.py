@@ -146,6 +146,10 @@ def _job(
             with Pool(workers, scheduler) as pool:
                 yield _Job(opened, folder, pool, terminal, device.value, project)
             terminal.finish()
+        except KeyboardInterrupt:
+            terminal.stop()
+            sys.stderr.write("cohmap: stopped; give the same command again to continue where it was\n")
+            raise typer.Exit(130) from None
         finally:
             terminal.stop()
 
@@ -333,7 +337,7 @@ def estimators() -> None:
     table = Table("name", "window", "what", "source", box=None, pad_edge=False)
     for info in registry.available():
         default = " (default)" if info.name == registry.DEFAULT else ""
-        table.add_row(info.name + default, str(info.window or "-"), info.description, info.source)
+        table.add_row(info.name + default, str(info.window or "-"), info.summary, info.source)
     terminal.console.print(table)
 
 
@@ -354,15 +358,12 @@ def _root(
 
 
 def main() -> None:
-    """Entry point: errors a user can mend are one sentence and exit code 2; Ctrl-C is 130 and can be resumed."""
+    """Entry point: errors a user can mend are one sentence and exit code 2."""
     try:
         app()
     except CohmapError as error:
         sys.stderr.write(f"cohmap: {error}\n")
         sys.exit(2)
-    except KeyboardInterrupt:
-        sys.stderr.write("cohmap: stopped; give the same command again to continue where it was\n")
-        sys.exit(130)
 
 
 if __name__ == "__main__":

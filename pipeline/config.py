@@ -57,8 +57,8 @@ class SimulatedSource(Table):
     seed: int = Field(1, ge=0, description="everything in the scene follows from it")
     passes: int = Field(12, ge=1, le=200, description="number of passes")
     interval_days: int = Field(12, ge=1, le=60, description="days between passes")
-    event_after_pass: int | None = Field(
-        6, ge=1, description="the event happens between this pass and the next (counted from 1); leave out for none"
+    event_after_pass: int = Field(
+        6, ge=0, description="the event happens between this pass and the next (counted from 1); 0 = no event"
     )
 
 

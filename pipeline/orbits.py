@@ -1,13 +1,12 @@
 """Relative orbit and direction of Sentinel-1A and 1B, from the start time alone.
 
-Both satellites repeat their ground track every 175 orbits, that is every 12 days, so one known crossing of the ascending
-node tells, for any later or earlier time, how many orbits lie between and how far the current one has come.
+Both satellites repeat their ground track every 175 orbits, that is every 12 days, so one known crossing of the
+ascending node tells, for any later or earlier time, how many orbits lie between and how far the current one has come.
 
 How sure this is: nodes drift slowly against a strict 12-day rhythm. Over 682 node times in public product metadata
 (2014-10 to 2025-09) the offset from the nodes below ran from -34 s (2015) to +24 s (2023) for S1A and from -20 s (2017)
-to +16 s (2021) for S1B; the relative orbit came out right for all 725 product names checked, whose absolute orbit number
-is the truth. Within `MARGIN` of a boundary nothing is claimed. Satellites not listed here (S1C, S1D, others) have to be
-declared by the user.
+to +16 s (2021) for S1B. The relative orbit came out right for all 725 product names checked against their absolute
+orbit number. Within `MARGIN` of a boundary nothing is claimed. Other satellites (S1C, S1D) have to be declared.
 """
 
 from __future__ import annotations
@@ -68,8 +67,8 @@ def direction(platform: str, start: dt.datetime) -> Direction | None:
     """Whether the satellite flies north or south at a time.
 
     Ascending in the first and the last quarter of an orbit, counted from the ascending node. Parameters as for
-    `relative_orbit`; None for other platforms, before routine operation, and within `MARGIN` of the turning points (which
-    lie beyond 81 degrees of latitude).
+    `relative_orbit`; None for other platforms, before routine operation, and within `MARGIN` of the turning points
+    (which lie beyond 81 degrees of latitude).
     """
     orbits = _orbits_since_node(platform, start)
     if orbits is None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import shapely
 
+from pipeline.comparison import compare_tracks
 from pipeline.errors import CohmapError
 from pipeline.passes import Pair, Pass, Track, group, make_pairs
 from pipeline.region import Region, Tile, crs_of, to_crs
@@ -115,6 +116,8 @@ def make_plan(region: Region, source: Source) -> Plan:
             f"{rule.relative_orbit!r}, the source has {there} {span}"
         )
     pairs, notes = pair_tracks(region, {t: [(p.id, p.start) for p in members] for t, members in passes.items()})
+    if region.config.change is not None:
+        notes += compare_tracks(pairs, region.config.change)[1]  # better told now than after hours of work
     return Plan(region, {t: tuple(members) for t, members in passes.items() if t in pairs}, pairs, tuple(notes))
 
 

@@ -19,7 +19,7 @@ from pipeline.region import Region, crs_of, read_area, to_crs
 from pipeline.sources import FloatArray, Query
 
 TRACK = Track("ascending", 15)
-FIRST = dt.datetime(2023, 1, 8, 17, 14, 12, tzinfo=dt.UTC)
+FIRST = dt.datetime(2023, 1, 4, 17, 14, 12, tzinfo=dt.UTC)
 
 
 def make_region(**tables: Any) -> Region:

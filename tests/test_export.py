@@ -84,7 +84,7 @@ def test_a_tile_without_data_is_nan_and_no_error(folder: Folder) -> None:
 def test_the_stack_says_where_its_passes_come_from(folder: Folder) -> None:
     run(SpeckleSource(REGION), folder)
     entry = Cube(folder, stack_name(TRACK)).entries[0]
-    assert entry["id"] == "S1A_20230108T171412"
+    assert entry["id"] == "S1A_20230104T171412"
     assert entry["assets"][0]["id"] == "scene-000"
 
 

@@ -1,0 +1,224 @@
+"""Maps as small arrays and pictures: read decimated, so that memory stays bounded, and coloured by few styles."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+import matplotlib as mpl
+import numpy as np
+import rasterio
+from affine import Affine
+from matplotlib.colors import BoundaryNorm, Colormap, ListedColormap, Normalize
+from odc.geo import CRS
+from odc.geo.geobox import GeoBox
+from PIL import Image
+from rasterio.enums import Resampling
+
+from pipeline.cube import Cube, FloatArray
+from pipeline.products import Product
+from pipeline.region import Tile, crs_of
+
+# Longer side of a map as it is read, in pixels; no picture is drawn from an array larger than this squared.
+LONGEST = 560
+NO_DATA = "#c8cacd"
+
+
+@dataclass(frozen=True)
+class MapImage:
+    """A map read for drawing.
+
+    Attributes
+    ----------
+    values
+        Shape (height, width), float32, NaN where there is no data.
+    grid
+        The grid of `values`, coarser than the region's where the map was decimated.
+    step
+        How many pixels of the map one of `values` stands for, along each side.
+    """
+
+    values: FloatArray
+    grid: GeoBox
+    step: float
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no pixel holds data."""
+        return not bool(np.isfinite(self.values).any())
+
+    def percentile(self, share: float) -> float:
+        """Value that `share` percent of the pixels with data do not exceed; NaN where there are none."""
+        finite = self.values[np.isfinite(self.values)]
+        return float(np.percentile(finite, share)) if finite.size else math.nan
+
+    def place(self, row: float, col: float) -> tuple[float, float]:
+        """Longitude and latitude of a position counted in pixels from the upper left corner."""
+        to_grid = self.grid.affine
+        x, y = to_grid.c + to_grid.a * col, to_grid.f + to_grid.e * row
+        lon, lat = crs_of(self.grid).transformer_to_crs(CRS("EPSG:4326"))(x, y)
+        return float(lon), float(lat)
+
+
+@dataclass(frozen=True)
+class Style:
+    """How values become colours.
+
+    Attributes
+    ----------
+    label
+        What the colours are, with the unit; stands at the colour bar.
+    low, high
+        Values at the ends of the colour bar.
+    classes
+        Value -> (name, colour) where the map holds classes; `colours`, `low` and `high` don't count then.
+    beyond
+        On which side values lie beyond the ends: "neither", "both", "min" or "max".
+    whole
+        Whether the values are whole numbers, one colour each.
+    """
+
+    label: str
+    colours: str = "viridis"
+    low: float = 0.0
+    high: float = 1.0
+    classes: Mapping[int, tuple[str, str]] = field(default_factory=dict)
+    beyond: str = "neither"
+    whole: bool = False
+
+    def scale(self) -> tuple[Colormap, Normalize]:
+        """Colour map and norm."""
+        if self.classes:
+            values = sorted(self.classes)
+            edges = [values[0] - 0.5, *((a + b) / 2 for a, b in itertools.pairwise(values)), values[-1] + 0.5]
+            return ListedColormap([self.classes[value][1] for value in values]), BoundaryNorm(edges, len(values))
+        # 64 steps look the same as 256 here and make files a third smaller
+        steps = round(self.high - self.low) + 1 if self.whole else 64
+        half = 0.5 if self.whole else 0.0
+        return mpl.colormaps[self.colours].resampled(steps), Normalize(self.low - half, self.high + half)
+
+
+COHERENCE = Style("coherence")
+ERROR = Style("estimated minus true coherence", "PuOr_r", -0.5, 0.5, beyond="both")
+CHANGED = Style("", classes={0: ("no change found", "#eef0ea"), 1: ("coherence dropped", "#c2261c")})
+
+
+def sigma_style(image: MapImage) -> Style:
+    """Standard deviation of the coherence, from 0 to what 99 % of the pixels stay below."""
+    top = image.percentile(99)
+    return Style(
+        "standard deviation of coherence", "magma", 0.0, math.ceil(top * 20) / 20 if top > 0 else 0.25, beyond="max"
+    )
+
+
+def count_style(image: MapImage) -> Style:
+    """Numbers of pairs."""
+    low, high = image.percentile(0), image.percentile(100)
+    low, high = (math.floor(low), math.ceil(high)) if math.isfinite(low) else (0, 1)
+    return Style("pairs with data", "cividis", low, high, whole=high - low <= 24)
+
+
+def score_style(image: MapImage) -> Style:
+    """Change scores, symmetrical about no change."""
+    ends = [abs(image.percentile(share)) for share in (1, 99)]
+    high = float(np.clip(math.ceil(max(ends)), 3, 10)) if all(map(math.isfinite, ends)) else 3.0
+    return Style("coherence drop in standard deviations", "RdBu_r", -high, high, beyond="both")
+
+
+def backscatter_style(image: MapImage, polarisation: str) -> Style:
+    """Backscatter in dB, grey, from the 2nd to the 98th percentile."""
+    low, high = image.percentile(2), image.percentile(98)
+    low, high = (math.floor(low), max(math.ceil(high), math.floor(low) + 1)) if math.isfinite(low) else (-25, 0)
+    return Style(f"backscatter {polarisation} (dB)", "gray", low, high, beyond="both")
+
+
+def style_of(product: Product, image: MapImage) -> Style:
+    """The style of a product's first band."""
+    if product.is_classes:
+        return CHANGED
+    return score_style(image) if product.kind == "change" else COHERENCE
+
+
+def read_cog(address: str, band: int = 1, longest: int = LONGEST) -> MapImage:
+    """A band of a COG through its overviews, its longer side at most `longest` pixels."""
+    with rasterio.open(address) as dataset:
+        step = max(max(dataset.shape) / longest, 1.0)
+        height, width = (max(round(n / step), 1) for n in dataset.shape)
+        classes = np.issubdtype(np.dtype(dataset.dtypes[band - 1]), np.integer)
+        # overviews hold averages (classes: majorities) already; between two of them the same rule holds
+        rule = Resampling.mode if classes else Resampling.average
+        raw = dataset.read(band, out_shape=(height, width), resampling=rule, masked=True)
+        to_grid = dataset.transform
+        scale_x, scale_y = dataset.width / width, dataset.height / height
+        crs = CRS(dataset.crs.to_wkt())
+    coarse = Affine(to_grid.a * scale_x, 0.0, to_grid.c, 0.0, to_grid.e * scale_y, to_grid.f)
+    values = np.asarray(np.ma.filled(raw.astype(np.float32), np.nan), dtype=np.float32)
+    return MapImage(values, GeoBox((height, width), coarse, crs), step)
+
+
+def read_cube(
+    cube: Cube, variable: str, position: int, grid: GeoBox, tiles: Iterable[Tile], longest: int = LONGEST
+) -> MapImage:
+    """One layer of a cube, averaged tile by tile to at most `longest` pixels a side; NaN outside `tiles`."""
+    step = max(math.ceil(max(grid.shape) / longest), 1)
+    shape = (math.ceil(grid.shape[0] / step), math.ceil(grid.shape[1] / step))
+    total, count = np.zeros(shape, dtype=np.float64), np.zeros(shape, dtype=np.int64)
+    for tile in tiles:
+        values = cube.read_tile(variable, position, tile)
+        there = np.isfinite(values)
+        rows = np.arange(tile.rows.start, tile.rows.stop) // step
+        cols = np.arange(tile.cols.start, tile.cols.stop) // step
+        where = (rows[:, np.newaxis], cols[np.newaxis, :])
+        np.add.at(total, where, np.where(there, values, 0.0))
+        np.add.at(count, where, there)
+    mean = np.divide(total, count, out=np.full(shape, np.nan), where=count > 0)
+    to_grid = grid.affine
+    coarse = Affine(to_grid.a * step, 0.0, to_grid.c, 0.0, to_grid.e * step, to_grid.f)
+    return MapImage(mean.astype(np.float32), GeoBox(shape, coarse, crs_of(grid)), float(step))
+
+
+def decibels(image: MapImage) -> MapImage:
+    """Linear power as dB; power of nought or less is no data."""
+    power = np.where(image.values > 0, image.values, np.nan)
+    return replace(image, values=np.asarray(10 * np.log10(power), dtype=np.float32))
+
+
+def crop_to_data(image: MapImage, margin: int = 4) -> MapImage:
+    """The part of a map that holds data, with a small margin; the whole map where none does."""
+    rows, cols = np.nonzero(np.isfinite(image.values))
+    if rows.size == 0:
+        return image
+    window = (
+        slice(max(int(rows.min()) - margin, 0), int(rows.max()) + 1 + margin),
+        slice(max(int(cols.min()) - margin, 0), int(cols.max()) + 1 + margin),
+    )
+    values = image.values[window]
+    to_grid = image.grid.affine
+    moved = Affine(
+        to_grid.a,
+        0.0,
+        to_grid.c + to_grid.a * window[1].start,
+        0.0,
+        to_grid.e,
+        to_grid.f + to_grid.e * window[0].start,
+    )
+    return replace(image, values=values, grid=GeoBox(values.shape, moved, crs_of(image.grid)))
+
+
+def thumbnail(image: MapImage, style: Style) -> bytes:
+    """A map's pixels as a bare PNG, one picture pixel a value; no data is neutral grey."""
+    colours, norm = style.scale()
+    rgb = (colours(norm(np.nan_to_num(image.values, nan=style.low)))[..., :3] * 255).round().astype(np.uint8)
+    rgb[~np.isfinite(image.values)] = [int(NO_DATA[i : i + 2], 16) for i in (1, 3, 5)]
+    return compact_png(Image.fromarray(rgb))
+
+
+def compact_png(picture: Image.Image) -> bytes:
+    """A picture as a PNG with a colour table: 64 map colours, greys and the edges of letters fit into 256."""
+    stream = io.BytesIO()
+    table = picture.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    table.save(stream, "PNG", optimize=True)
+    return stream.getvalue()
