@@ -77,13 +77,12 @@ def build_catalog(maps: Maps, products: Iterable[Product]) -> pystac.Collection:
         for entry in entries.values():
             item = by_start[str(track), str(entry["start"])] = pass_item(maps, track, entry)
             passes.add_item(item, strategy=LAYOUT)
-    items = {
-        product.id: (product, product_item(maps, product, f"../../{thumbnail_name(product)}")) for product in products
-    }
-    for product, item in items.values():
+    made = [(product, product_item(maps, product, f"../../{thumbnail_name(product)}")) for product in products]
+    items = {product.id: item for product, item in made}
+    for product, item in made:
         root.add_item(item, strategy=LAYOUT)
-        link_origins(item, product, by_start, {name: each for name, (_, each) in items.items()})
-    _summarise(root, [item for _, item in items.values()])
+        link_origins(item, product, by_start, items)
+    _summarise(root, list(items.values()))
     _summarise(passes, list(by_start.values()))
     return root
 

@@ -170,7 +170,7 @@ def _estimate_tile(task: _Task) -> _Done:
     halo = estimator.halo + margin
     inner = slice(halo, -halo) if halo else slice(None)
     written = []
-    residual = coregister.NONE
+    residual = coregister.NO_SHIFT
     for band in task.bands:
         variable = variable_name(band)
         reference = stack.read_tile(variable, task.reference, task.tile, halo)

@@ -159,53 +159,45 @@ def read_cog(address: str, band: int = 1, longest: int = LONGEST) -> MapImage:
     return MapImage(values, GeoBox((height, width), coarse, crs), step)
 
 
-def read_cube(
-    cube: Cube, variable: str, position: int, grid: GeoBox, tiles: Iterable[Tile], longest: int = LONGEST
-) -> MapImage:
-    """One layer of a cube, averaged tile by tile to at most `longest` pixels a side; NaN outside `tiles`."""
-    step = max(math.ceil(max(grid.shape) / longest), 1)
-    shape = (math.ceil(grid.shape[0] / step), math.ceil(grid.shape[1] / step))
-    total, count = np.zeros(shape, dtype=np.float64), np.zeros(shape, dtype=np.int64)
-    for tile in tiles:
-        values = cube.read_tile(variable, position, tile)
+class Averager:
+    """Averages tiles of a map, as they come, to a picture of at most `longest` pixels a side."""
+
+    def __init__(self, grid: GeoBox, longest: int = LONGEST) -> None:
+        self._grid = grid
+        self._step = max(math.ceil(max(grid.shape) / longest), 1)
+        self._shape = (math.ceil(grid.shape[0] / self._step), math.ceil(grid.shape[1] / self._step))
+        self._total = np.zeros(self._shape, dtype=np.float64)
+        self._count = np.zeros(self._shape, dtype=np.int64)
+
+    def add(self, tile: Tile, values: FloatArray) -> None:
+        """Count a tile's pixels; NaN is left out. A tile may come more than once."""
         there = np.isfinite(values)
-        rows = np.arange(tile.rows.start, tile.rows.stop) // step
-        cols = np.arange(tile.cols.start, tile.cols.stop) // step
+        rows = np.arange(tile.rows.start, tile.rows.stop) // self._step
+        cols = np.arange(tile.cols.start, tile.cols.stop) // self._step
         where = (rows[:, np.newaxis], cols[np.newaxis, :])
-        np.add.at(total, where, np.where(there, values, 0.0))
-        np.add.at(count, where, there)
-    mean = np.divide(total, count, out=np.full(shape, np.nan), where=count > 0)
-    to_grid = grid.affine
-    coarse = Affine(to_grid.a * step, 0.0, to_grid.c, 0.0, to_grid.e * step, to_grid.f)
-    return MapImage(mean.astype(np.float32), GeoBox(shape, coarse, crs_of(grid)), float(step))
+        np.add.at(self._total, where, np.where(there, values, 0.0))
+        np.add.at(self._count, where, there)
+
+    def image(self) -> MapImage:
+        """The averages so far; NaN where nothing was counted."""
+        mean = np.divide(self._total, self._count, out=np.full(self._shape, np.nan), where=self._count > 0)
+        to_grid = self._grid.affine
+        coarse = Affine(to_grid.a * self._step, 0.0, to_grid.c, 0.0, to_grid.e * self._step, to_grid.f)
+        return MapImage(mean.astype(np.float32), GeoBox(self._shape, coarse, crs_of(self._grid)), float(self._step))
+
+
+def read_cube(cube: Cube, variable: str, position: int, grid: GeoBox, tiles: Iterable[Tile]) -> MapImage:
+    """One layer of a cube, averaged tile by tile; NaN outside `tiles`."""
+    averager = Averager(grid)
+    for tile in tiles:
+        averager.add(tile, cube.read_tile(variable, position, tile))
+    return averager.image()
 
 
 def decibels(image: MapImage) -> MapImage:
     """Linear power as dB; power of nought or less is no data."""
     power = np.where(image.values > 0, image.values, np.nan)
     return replace(image, values=np.asarray(10 * np.log10(power), dtype=np.float32))
-
-
-def crop_to_data(image: MapImage, margin: int = 4) -> MapImage:
-    """The part of a map that holds data, with a small margin; the whole map where none does."""
-    rows, cols = np.nonzero(np.isfinite(image.values))
-    if rows.size == 0:
-        return image
-    window = (
-        slice(max(int(rows.min()) - margin, 0), int(rows.max()) + 1 + margin),
-        slice(max(int(cols.min()) - margin, 0), int(cols.max()) + 1 + margin),
-    )
-    values = image.values[window]
-    to_grid = image.grid.affine
-    moved = Affine(
-        to_grid.a,
-        0.0,
-        to_grid.c + to_grid.a * window[1].start,
-        0.0,
-        to_grid.e,
-        to_grid.f + to_grid.e * window[0].start,
-    )
-    return replace(image, values=values, grid=GeoBox(values.shape, moved, crs_of(image.grid)))
 
 
 def thumbnail(image: MapImage, style: Style) -> bytes:

@@ -22,6 +22,8 @@ STAGE = "register"
 # One shift serves the whole pair: S1's orbits are good to centimetres, so what is left is a constant of the pass, and
 # a shift per tile would make tiles disagree at their seams. This many tiles make it robust against open water.
 SAMPLE_TILES = 12
+# Part of every fingerprint: raise it when the same images would give another shift.
+METHOD = "log-correlation-peak-1"
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class _Task:
 def register_pairs(stacks: Stacks, pool: Pool, progress: Progress) -> dict[str, Shift]:
     """Shift of every pair's secondary against its reference, by ``track/pair``; no shift where it is switched off."""
     if not stacks.region.config.estimator.coregister:
-        return {f"{track}/{pair.id}": coregister.NONE for track, pairs in stacks.pairs.items() for pair in pairs}
+        return {f"{track}/{pair.id}": coregister.NO_SHIFT for track, pairs in stacks.pairs.items() for pair in pairs}
     with Ledger(stacks.folder, STAGE) as ledger:
         tasks = [_task(stacks, pair) for pairs in stacks.pairs.values() for pair in pairs]
         todo = [task for task in tasks if not ledger.matches(task.key, task.fingerprint)]
@@ -67,7 +69,7 @@ def _task(stacks: Stacks, pair: Pair) -> _Task:
         variable=variable_name(stacks.region.config.passes.polarisations[0]),
         tiles=tuple(tiles),
         key=f"{pair.track}/{pair.id}",
-        fingerprint=digest(coregister.VERSION, inputs),
+        fingerprint=digest(METHOD, inputs),
     )
 
 

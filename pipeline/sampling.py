@@ -5,11 +5,15 @@ Memory is bounded by one tile, and the work by `TILES` tiles a pair: the median 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
+from odc.geo import CRS
+from odc.geo.geobox import GeoBox
 
 from pipeline import cube
 from pipeline.export import variable_name
@@ -18,7 +22,7 @@ from pipeline.infer import map_key, maps_name
 from pipeline.mosaic import Maps
 from pipeline.passes import Pair, Track
 from pipeline.quicklook import MapImage
-from pipeline.region import Tile
+from pipeline.region import Region, Tile, crs_of
 
 # Tiles a pair whose pixels are counted for its median and quartiles.
 TILES = 16
@@ -28,38 +32,33 @@ BIN = 0.002
 
 @dataclass(frozen=True)
 class Place:
-    """A pixel whose time series is shown.
-
-    Attributes
-    ----------
-    note
-        Why it was chosen, where it was chosen automatically.
-    """
+    """A pixel whose time series is shown."""
 
     name: str
     lon: float
     lat: float
     row: int
     col: int
-    note: str = ""
 
 
 @dataclass(frozen=True)
 class PairSummary:
-    """One pair over the region, in one polarisation.
+    """One pair over the region.
 
     Attributes
     ----------
     spread
-        Median and quartiles of the coherence.
+        Median and quartiles of the coherence by polarisation.
     valid
         Share of the pixels of the region's tiles that have a value.
+    shift
+        What coregistration removed: dy and dx in pixels, and its quality.
     """
 
     pair: Pair
-    polarisation: str
-    spread: PairValue
+    spread: Mapping[str, PairValue]
     valid: float
+    shift: tuple[float, float, float]
 
 
 class PairMaps:
@@ -68,13 +67,6 @@ class PairMaps:
     def __init__(self, maps: Maps) -> None:
         self.maps = maps
         self._cubes = {track: cube.Cube(maps.folder, maps_name(track)) for track in maps.stacks.pairs}
-
-    def shift(self, pair: Pair) -> tuple[float, float, float]:
-        """What coregistration removed: dy and dx in pixels, and its quality."""
-        group = self._cubes[pair.track].group
-        position = self.maps.layer(pair).position
-        values = [float(np.asarray(group[f"shift_{name}"])[position]) for name in ("dy", "dx", "quality")]
-        return values[0], values[1], values[2]
 
     def series(self, track: Track, polarisation: str, place: Place) -> list[PairValue]:
         """Coherence and sigma of every pair of a track at one pixel."""
@@ -87,21 +79,34 @@ class PairMaps:
             found.append(_value(pair, value, value - sigma, value + sigma))
         return found
 
-    def summary(self, pair: Pair, polarisation: str) -> PairSummary:
-        """Median, quartiles and valid share of one pair."""
+    def summary(self, pair: Pair) -> PairSummary:
+        """Spread, valid share and shift of one pair."""
         opened, position = self._cubes[pair.track], self.maps.layer(pair).position
-        counts = np.zeros(round(1 / BIN), dtype=np.int64)
-        for tile in spread_out(self.maps.stacks.pair_tiles(pair), TILES):
-            values = opened.read_tile(f"coherence_{variable_name(polarisation)}", position, tile)
-            counts += count(values)
-        low, median, high = quantiles(counts, (0.25, 0.5, 0.75))
-        return PairSummary(pair, polarisation, _value(pair, median, low, high), self._valid(pair))
+        tiles = self.maps.stacks.pair_tiles(pair)
+        spread = {}
+        for polarisation in self.maps.region.config.passes.polarisations:
+            counts = np.zeros(round(1 / BIN), dtype=np.int64)
+            for tile in spread_out(tiles, TILES):
+                counts += count(opened.read_tile(f"coherence_{variable_name(polarisation)}", position, tile))
+            low, median, high = quantiles(counts, (0.25, 0.5, 0.75))
+            spread[str(polarisation)] = _value(pair, median, low, high)
+        valid = sum(valid_share(self.maps, pair, tile) * _pixels(tile) for tile in tiles) / self._region_pixels
+        dy, dx, quality = (float(values[position]) for values in self._shifts(pair.track))
+        return PairSummary(pair, spread, valid, (dy, dx, quality))
 
-    def _valid(self, pair: Pair) -> float:
-        tiles = self.maps.region.tiles
-        records = [(tile, self.maps.ledger.get(map_key(pair, tile))) for tile in self.maps.stacks.pair_tiles(pair)]
-        valid = sum(record["valid"] * _pixels(tile) for tile, record in records if record)
-        return float(valid / sum(_pixels(tile) for tile in tiles))
+    @cached_property
+    def _region_pixels(self) -> int:
+        return sum(_pixels(tile) for tile in self.maps.region.tiles)
+
+    def _shifts(self, track: Track) -> list[npt.NDArray[np.floating]]:
+        group = self._cubes[track].group
+        return [np.asarray(group[f"shift_{name}"]) for name in ("dy", "dx", "quality")]
+
+
+def valid_share(maps: Maps, pair: Pair, tile: Tile) -> float:
+    """Share of a tile's pixels for which the pair has a value."""
+    record = maps.ledger.get(map_key(pair, tile))
+    return float(record["valid"]) if record else 0.0
 
 
 def _value(pair: Pair, value: float, low: float, high: float) -> PairValue:
@@ -134,48 +139,36 @@ def quantiles(counts: npt.NDArray[np.int64], shares: Iterable[float]) -> list[fl
     return [BIN * (float(np.searchsorted(below, share * total)) + 0.5) for share in shares]
 
 
-def given_places(maps: Maps) -> list[Place]:
+def given_places(region: Region) -> list[Place]:
     """The region's own points; those outside its grid are left out."""
-    grid = maps.region.grid
+    found = [(point, locate(region.grid, point.lon, point.lat)) for point in region.config.products.points]
+    return [Place(point.name, point.lon, point.lat, *where) for point, where in found if where is not None]
+
+
+def locate(grid: GeoBox, lon: float, lat: float) -> tuple[int, int] | None:
+    """Row and column of the pixel that holds a place, None outside the grid."""
     to_grid = grid.affine
-    places = []
-    for point in maps.region.config.products.points:
-        x, y = _to_grid(maps, point.lon, point.lat)
-        row, col = int((y - to_grid.f) // to_grid.e), int((x - to_grid.c) // to_grid.a)
-        if 0 <= row < grid.shape[0] and 0 <= col < grid.shape[1]:
-            places.append(Place(point.name, point.lon, point.lat, row, col))
-    return places
+    x, y = CRS("EPSG:4326").transformer_to_crs(crs_of(grid))(lon, lat)
+    row, col = math.floor((y - to_grid.f) / to_grid.e), math.floor((x - to_grid.c) / to_grid.a)
+    return (row, col) if 0 <= row < grid.shape[0] and 0 <= col < grid.shape[1] else None
 
 
-def _to_grid(maps: Maps, lon: float, lat: float) -> tuple[float, float]:
-    from odc.geo import CRS
-
-    from pipeline.region import crs_of
-
-    x, y = CRS("EPSG:4326").transformer_to_crs(crs_of(maps.region.grid))(lon, lat)
-    return float(x), float(y)
-
-
-def telling_places(mean: MapImage, score: MapImage | None) -> list[Place]:
-    """Places chosen automatically: where the mean coherence is highest, middling and lowest, and where it dropped most.
+def telling_places(region: Region, mean: MapImage, score: MapImage | None) -> list[Place]:
+    """Places chosen automatically: where coherence dropped most, where its mean is highest, middling and lowest.
 
     Taken from decimated maps, so that each stands for its neighbourhood and not for one odd pixel.
     """
-    wanted: list[tuple[str, MapImage, float]] = [
-        ("Highest mean coherence", mean, 100.0),
-        ("Median coherence", mean, 50.0),
-        ("Lowest mean coherence", mean, 0.0),
-    ]
-    if score is not None:
-        wanted.insert(0, ("Largest drop", score, 100.0))
+    wanted = [("Largest drop", score, 100.0)] if score is not None else []
+    wanted += [("Highest mean coherence", mean, 100.0), ("Median mean coherence", mean, 50.0)]
+    wanted += [("Lowest mean coherence", mean, 0.0)]
     places = []
     for name, image, share in wanted:
-        if not image.is_empty:
-            target = np.abs(image.values - image.percentile(share))
-            row, col = np.unravel_index(int(np.nanargmin(target)), target.shape)
-            middle = float(row) + 0.5, float(col) + 0.5
-            lon, lat = image.place(*middle)
-            places.append(
-                Place(name, lon, lat, int(middle[0] * image.step), int(middle[1] * image.step), "chosen automatically")
-            )
+        if image.is_empty:
+            continue
+        away = np.abs(image.values - image.percentile(share))
+        row, col = np.unravel_index(int(np.nanargmin(away)), away.shape)
+        lon, lat = image.place(float(row) + 0.5, float(col) + 0.5)
+        where = locate(region.grid, lon, lat)
+        if where is not None:
+            places.append(Place(name, lon, lat, *where))
     return places

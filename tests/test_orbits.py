@@ -11,18 +11,18 @@ from tests.archive_rasters import CALIFORNIA
 RECORD = CALIFORNIA.parent / "ee-s1-grd-metadata/S1A_IW_GRDH_1SDV_20191202T163455_image.json"
 
 # Public Sentinel-1 products: the absolute orbit number in the name gives the relative orbit by the mission's own rule,
-# (absolute - 73) mod 175 + 1 for S1A and (absolute - 27) mod 175 + 1 for S1B.
+# (absolute - 73) mod 175 + 1 for S1A and (absolute - 27) mod 175 + 1 for S1B. The direction is known from the place:
+# Sentinel-1 passes at about six in the evening going north and at about six in the morning going south.
 PRODUCTS = [
     ("S1A", "2015-01-17T17:05:23", 4214, "ascending"),
     ("S1A", "2015-03-05T05:19:37", 4892, "descending"),
     ("S1A", "2015-06-07T01:49:36", 6261, "ascending"),
-    ("S1A", "2015-11-21T20:04:47", 8707, "ascending"),
+    ("S1A", "2015-11-21T20:04:47", 8707, "descending"),
     ("S1A", "2018-09-27T23:45:35", 23891, "ascending"),
     ("S1A", "2024-04-08T01:50:45", 53336, "ascending"),
     ("S1A", "2024-09-02T17:06:06", 55489, "ascending"),
     ("S1B", "2017-02-26T05:35:24", 4467, "descending"),
     ("S1B", "2017-03-02T05:00:53", 4525, "descending"),
-    ("S1B", "2017-05-07T23:32:47", 5499, "ascending"),
     ("S1B", "2021-12-17T17:05:02", 30068, "ascending"),
 ]
 

@@ -1,0 +1,1 @@
+"""The physics: scatterers, the sensor's impulse response, detection, and a landscape of known coherence."""

@@ -1,0 +1,9 @@
+"""The functions of Earth Engine that the stand-in knows; any other makes a request fail by its name."""
+
+from __future__ import annotations
+
+from tests.earthengine.collection_functions import COLLECTION_FUNCTIONS
+from tests.earthengine.graph import Table
+from tests.earthengine.image_functions import IMAGE_FUNCTIONS
+
+FUNCTIONS = Table({**COLLECTION_FUNCTIONS, **IMAGE_FUNCTIONS})
