@@ -27,6 +27,8 @@ TAPER = 16
 """Pixels over which the images fade out at their borders."""
 LEAST_QUALITY = 8.0
 """Peaks lower than this many deviations of the background are chance: open sea reached 4.4, land stays above 10."""
+LEAST_PIXELS = 48 * 48
+"""Fewer pixels of data show no background to tell a peak from: its spread goes to nothing, quality to infinity."""
 LEAST_SHIFT = 0.1
 """Shifts shorter than this, in pixels, are left alone: they cost coherence less than 0.005 in RMSE."""
 LOBES = 3
@@ -76,7 +78,8 @@ def estimate_shift(reference: FloatArray, secondary: FloatArray, *, max_shift: i
     Returns
     -------
     Shift
-        Quality 0, and no shift, where the images are too small for the search or show nothing.
+        Quality 0, and no shift, where the images are too small for the search, have less than `LEAST_PIXELS` pixels
+        of data in common, or show nothing.
 
     Raises
     ------
@@ -88,7 +91,8 @@ def estimate_shift(reference: FloatArray, secondary: FloatArray, *, max_shift: i
             f"a shift is estimated between two images of one shape, not {reference.shape} and {secondary.shape}"
         )
     background = min(4 * max_shift, min(reference.shape) // 4)
-    if background <= max_shift:
+    shared = np.count_nonzero((reference > 0) & (secondary > 0))  # false for NaN
+    if background <= max_shift or shared < LEAST_PIXELS:
         return NO_SHIFT
     x, y = _filtered(reference), _filtered(secondary)
     shape = [fft.next_fast_len(side, real=True) for side in reference.shape]

@@ -76,11 +76,11 @@ def build_catalog(maps: Maps, products: Iterable[Product]) -> pystac.Collection:
     for track, entries in maps.stacks.passes.items():
         for entry in entries.values():
             item = by_start[str(track), str(entry["start"])] = pass_item(maps, track, entry)
-            passes.add_item(item, strategy=LAYOUT)
-    made = [(product, product_item(maps, product, f"../../{thumbnail_name(product)}")) for product in products]
+            passes.add_item(item, title=str(item.properties["title"]), strategy=LAYOUT)
+    made = [(product, product_item(maps, product, f"../thumbnails/{product.id}.png")) for product in products]
     items = {product.id: item for product, item in made}
     for product, item in made:
-        root.add_item(item, strategy=LAYOUT)
+        root.add_item(item, title=product.title, strategy=LAYOUT)
         link_origins(item, product, by_start, items)
     _summarise(root, list(items.values()))
     _summarise(passes, list(by_start.values()))

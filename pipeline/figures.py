@@ -169,7 +169,7 @@ def _draw_legend(figure: Figure, frame: _Frame, style: Style, image: MapImage) -
     if not np.isfinite(image.values).all():
         entries.append(("no data", NO_DATA))
     patches = [
-        Patch(facecolor=colour, edgecolor=FAINT, linewidth=0.5, label=textwrap.fill(name, 11))
+        Patch(facecolor=colour, edgecolor=FAINT, linewidth=0.5, label=textwrap.fill(name, 10))
         for name, colour in entries
     ]
     anchor = ((frame.left + frame.span + 6) / frame.width, (frame.bottom + frame.map_h / 2) / frame.height)
@@ -207,7 +207,8 @@ def draw_over_time(panels: Sequence[tuple[str, Sequence[PairValue]]], event: dt.
         _style_axes(axes, title, label if index == 0 else "", known=bool(known))
         if known:
             locator = _DATES.AutoDateLocator(minticks=3, maxticks=7)
-            axes.xaxis.set(major_locator=locator, major_formatter=_DATES.ConciseDateFormatter(locator))
+            dates = _DATES.ConciseDateFormatter(locator, offset_formats=["", *["%Y"] * 5])
+            axes.xaxis.set(major_locator=locator, major_formatter=dates)
         if event is not None and known:
             axes.axvline(_DATES.date2num(event), color=EVENT, linewidth=1.2, linestyle=(0, (4, 2)))
     handles = [Line2D([], [], color=colours[days], label=f"{days} days", linewidth=2) for days in baselines[:8]]

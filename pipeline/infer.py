@@ -8,9 +8,9 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from models.coregister import Shift
 
 from models import coregister, registry
+from models.coregister import Shift
 from models.estimator import Estimator
 from pipeline import __version__, cube
 from pipeline.compute import Pool

@@ -10,11 +10,10 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 import rasterio
+import rasterio.shutil
 from odc.geo.geobox import GeoBox
 from rasterio.features import geometry_mask
 from rasterio.windows import Window
-from rio_cogeo.cogeo import cog_translate
-from rio_cogeo.profiles import cog_profiles
 
 from pipeline import __version__
 from pipeline.errors import CohmapError
@@ -22,6 +21,8 @@ from pipeline.region import Region, Tile
 from pipeline.storage import Folder
 
 BLOCK = 512
+# GDAL's block cache in MB, per process; by itself it would take a twentieth of the machine's memory.
+CACHE = 64
 NO_CLASS = 255
 
 Kind = Literal["coherence", "mean", "change", "change-mask"]
@@ -118,11 +119,11 @@ Blocks = Iterable[tuple[Tile, npt.NDArray[Any]]]
 def write_cog(folder: Folder, product: Product, grid: GeoBox, blocks: Blocks) -> None:
     """Write a product's COG, tile by tile; the file has its final name only when it is whole.
 
-    Tiles that are not given hold no data. Memory is bounded by a tile (GDAL's block cache aside).
+    Tiles that are not given hold no data. Memory is bounded by a tile and GDAL's block cache.
     """
-    kind: dict[str, Any] = {"dtype": "float32", "nodata": np.nan, "predictor": 3}
-    if product.is_classes:
-        kind = {"dtype": "uint8", "nodata": NO_CLASS, "predictor": 2}
+    kind: dict[str, Any] = {"dtype": "uint8", "nodata": NO_CLASS}
+    if not product.is_classes:
+        kind = {"dtype": "float32", "nodata": np.nan}
     height, width = grid.shape
     plain = {
         "driver": "GTiff",
@@ -134,8 +135,6 @@ def write_cog(folder: Folder, product: Product, grid: GeoBox, blocks: Blocks) ->
         "tiled": True,
         "blockxsize": BLOCK,
         "blockysize": BLOCK,
-        "compress": "deflate",
-        "zlevel": 1,
         "sparse_ok": True,
         "bigtiff": "if_safer",
         "interleave": "band",
@@ -144,7 +143,7 @@ def write_cog(folder: Folder, product: Product, grid: GeoBox, blocks: Blocks) ->
     with folder.staged(product.path) as target:
         draft = target.with_name(target.name + ".draft.partial")
         try:
-            with rasterio.open(draft, "w", **plain) as dataset:
+            with rasterio.Env(GDAL_CACHEMAX=CACHE), rasterio.open(draft, "w", **plain) as dataset:
                 for tile, values in blocks:
                     window = Window(tile.cols.start, tile.rows.start, tile.shape[1], tile.shape[0])
                     dataset.write(values, window=window)
@@ -152,26 +151,24 @@ def write_cog(folder: Folder, product: Product, grid: GeoBox, blocks: Blocks) ->
                     dataset.set_band_description(index, band.name)
                     dataset.update_tags(index, DESCRIPTION=band.description)
                 dataset.update_tags(AREA_OR_POINT="Area", **product.tags())
-            _translate(draft, target, product, kind)
+            with rasterio.Env(GDAL_CACHEMAX=CACHE):
+                _translate(draft, target, product)
         finally:
             draft.unlink(missing_ok=True)
 
 
-def _translate(draft: Path, target: Path, product: Product, kind: Mapping[str, Any]) -> None:
-    profile = cog_profiles.get("deflate")
-    profile.update(blockxsize=BLOCK, blockysize=BLOCK, predictor=kind["predictor"], interleave="band")
-    cog_translate(
+def _translate(draft: Path, target: Path, product: Product) -> None:
+    """The draft as a COG by GDAL's own driver, which builds the overviews; empty blocks take no space."""
+    rasterio.shutil.copy(
         draft,
         target,
-        profile,
-        nodata=kind["nodata"],
+        driver="COG",
+        compress="deflate",
+        predictor="standard" if product.is_classes else "floating_point",
+        blocksize=BLOCK,
         overview_resampling="mode" if product.is_classes else "average",
-        in_memory=False,
-        quiet=True,
-        forward_band_tags=True,
-        forward_ns_tags=False,
-        use_cog_driver=False,
-        config={"GDAL_TIFF_INTERNAL_MASK": True},
+        sparse_ok=True,
+        bigtiff="if_safer",
     )
 
 

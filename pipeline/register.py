@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from models.coregister import Shift
-
 from models import coregister
+from models.coregister import Shift
 from pipeline import cube
 from pipeline.compute import Pool
 from pipeline.export import stack_name, variable_name
@@ -59,7 +58,7 @@ def _read(ledger: Ledger, key: str) -> Shift:
 
 def _task(stacks: Stacks, pair: Pair) -> _Task:
     positions = {entry_id: index for index, entry_id in enumerate(stacks.passes[pair.track])}
-    tiles = spread(stacks.pair_tiles(pair), SAMPLE_TILES)
+    tiles = spread(_fullest(stacks, pair), SAMPLE_TILES)
     inputs = [stacks.inputs(pair.track, name, tile, 0) for name in (pair.reference, pair.secondary) for tile in tiles]
     return _Task(
         output=stacks.folder.absolute,
@@ -71,6 +70,12 @@ def _task(stacks: Stacks, pair: Pair) -> _Task:
         key=f"{pair.track}/{pair.id}",
         fingerprint=digest(METHOD, inputs),
     )
+
+
+def _fullest(stacks: Stacks, pair: Pair) -> list[Tile]:
+    """Tiles at least half full of data, or all there are where none is."""
+    tiles = stacks.pair_tiles(pair)
+    return [tile for tile in tiles if stacks.valid_share(pair, tile) >= 0.5] or tiles
 
 
 def spread(tiles: list[Tile], count: int) -> list[Tile]:

@@ -203,8 +203,8 @@ def _findings(rows: Sequence[PairSummary], scores: Sequence[Product]) -> list[st
     for product in scores[: plates.MOST_COMPARISONS]:
         facts = product.properties
         sentences.append(
-            f"{product.title}: {_percent(facts['flagged_share'], 1)} of the pixels are flagged, at a false-alarm rate of "
-            f"{_percent(facts['false_alarm_rate'], 1)} a pixel."
+            f"{product.title}: {_percent(facts['flagged_share'], 1)} of the pixels are flagged, at a false-alarm rate "
+            f"of {_percent(facts['false_alarm_rate'], 1)} a pixel."
         )
     return sentences
 

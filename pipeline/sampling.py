@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 from odc.geo import CRS
 from odc.geo.geobox import GeoBox
+from scipy import ndimage
 
 from pipeline import cube
 from pipeline.export import variable_name
@@ -28,6 +29,8 @@ from pipeline.region import Region, Tile, crs_of
 TILES = 16
 # Coherence is counted in bins this fine; medians and quartiles are right to half of it.
 BIN = 0.002
+# Share of a map's longer side that lies too near to the edge of the data to be chosen.
+EDGE = 0.03
 
 
 @dataclass(frozen=True)
@@ -156,15 +159,17 @@ def locate(grid: GeoBox, lon: float, lat: float) -> tuple[int, int] | None:
 def telling_places(region: Region, mean: MapImage, score: MapImage | None) -> list[Place]:
     """Places chosen automatically: where coherence dropped most, where its mean is highest, middling and lowest.
 
-    Taken from decimated maps, so that each stands for its neighbourhood and not for one odd pixel.
+    Taken from decimated maps, so that each stands for its neighbourhood and not for one odd pixel; and away from the
+    edges of the data, where estimates rest on fewer pixels.
     """
     wanted = [("Largest drop", score, 100.0)] if score is not None else []
-    wanted += [("Highest mean coherence", mean, 100.0), ("Median mean coherence", mean, 50.0)]
+    wanted += [("Highest mean coherence", mean, 100.0), ("Typical mean coherence", mean, 50.0)]
     wanted += [("Lowest mean coherence", mean, 0.0)]
     places = []
-    for name, image, share in wanted:
-        if image.is_empty:
+    for name, whole, share in wanted:
+        if whole.is_empty:
             continue
+        image = _without_edges(whole)
         away = np.abs(image.values - image.percentile(share))
         row, col = np.unravel_index(int(np.nanargmin(away)), away.shape)
         lon, lat = image.place(float(row) + 0.5, float(col) + 0.5)
@@ -172,3 +177,9 @@ def telling_places(region: Region, mean: MapImage, score: MapImage | None) -> li
         if where is not None:
             places.append(Place(name, lon, lat, *where))
     return places
+
+
+def _without_edges(image: MapImage) -> MapImage:
+    there = np.isfinite(image.values)
+    inside = ndimage.binary_erosion(there, np.ones((3, 3)), iterations=max(round(EDGE * max(there.shape)), 1))
+    return replace(image, values=np.where(inside, image.values, np.nan)) if inside.any() else image

@@ -35,15 +35,12 @@ class Stacks:
 
     def pair_tiles(self, pair: Pair) -> list[Tile]:
         """Tiles in which both passes have at least one pixel of data."""
-        return [
-            tile
-            for tile in self.region.tiles
-            if self._has_data(pair.track, pair.reference, tile) and self._has_data(pair.track, pair.secondary, tile)
-        ]
+        return [tile for tile in self.region.tiles if self.valid_share(pair, tile) > 0]
 
-    def _has_data(self, track: Track, pass_id: str, tile: Tile) -> bool:
-        record = self.exported.get(unit_key(track, pass_id, tile))
-        return record is not None and record["valid"] > 0
+    def valid_share(self, pair: Pair, tile: Tile) -> float:
+        """Share of the tile's pixels with data, in the pass that has fewer."""
+        records = [self.exported.get(unit_key(pair.track, name, tile)) for name in (pair.reference, pair.secondary)]
+        return min(float(record["valid"]) if record else 0.0 for record in records)
 
     def inputs(self, track: Track, pass_id: str, tile: Tile, around: int) -> list[str]:
         """Checksums of the exported tiles that a window with a margin of `around` tiles reads."""

@@ -34,8 +34,9 @@ class Ground:
     ----------
     cover
         `Cover`, uint8.
-    stand
-        Key of the stand, parcel or block: what shares its weather.
+    stands, stand
+        Keys of the stands, parcels and blocks on the window, and the number of each place's in that list; what lies in
+        one shares its weather.
     power
         Mean backscatter of each band before and after the event, linear.
     weather
@@ -47,7 +48,8 @@ class Ground:
     """
 
     cover: npt.NDArray[np.uint8]
-    stand: KeyArray
+    stands: KeyArray
+    stand: npt.NDArray[np.intp]
     power: dict[str, tuple[FloatArray, FloatArray]]
     weather: FloatArray
     history: History
@@ -75,7 +77,9 @@ def ground(seed: int, x: DoubleArray, y: DoubleArray, event: float = np.inf) -> 
     power = {band: (_linear(decibel[band]), _linear(after_db[band])) for band in decibel}
     if not np.isfinite(event):
         struck = np.zeros_like(struck)
-    return Ground(cover, stand, power, weather, History(before, after, survival, event), struck)
+    stands_there, number = np.unique(stand, return_inverse=True)
+    history = History(before, after, survival, event)
+    return Ground(cover, stands_there, number.reshape(x.shape), power, weather, history, struck)
 
 
 def _cover(seed: int, x: DoubleArray, y: DoubleArray) -> tuple[npt.NDArray[np.uint8], KeyArray, KeyArray, DoubleArray]:

@@ -24,7 +24,7 @@ def inland(seed: int, x: DoubleArray, y: DoubleArray) -> DoubleArray:
 
 
 def river(seed: int, x: DoubleArray, y: DoubleArray, from_coast: DoubleArray) -> tuple[DoubleArray, DoubleArray]:
-    """Distance to the river's middle line, and half its width there, in metres: it runs west and widens at its mouth."""
+    """Metres to the middle line of the river, which runs west and widens at its mouth, and half its width there."""
 
     def course(east: DoubleArray) -> DoubleArray:
         bends = 380.0 * np.sin(east / 1300.0 + 0.8) + 130.0 * np.sin(east / 480.0)

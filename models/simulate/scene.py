@@ -1,0 +1,247 @@
+"""A simulated time series: the landscape seen at every pass, on any window, with the coherence known exactly.
+
+Everything is made in blocks of 256 x 256 pixels with a margin, keyed by whole numbers, so a pixel has the same bits in
+whichever window it is read. Scatterers come from random streams keyed by place: neighbouring blocks draw the same ones
+in the strips where their margins overlap, so speckle and impulse response run on across the seams.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import product as cross
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from models.errors import ModelError
+from models.simulate.cache import Cache
+from models.simulate.cover import BANDS
+from models.simulate.landscape import Ground, ground
+from models.simulate.noise import key, normal
+from models.simulate.pair import resolved_coherence
+from models.simulate.product import Product, product_for
+from models.simulate.speckle import ComplexArray, circular_gaussian, detect
+
+FloatArray = npt.NDArray[np.float32]
+BoolArray = npt.NDArray[np.bool_]
+Scalar = TypeVar("Scalar", bound=np.generic)
+Place = tuple[int, int]
+
+BLOCK = 256
+MARGIN = 16
+"""Pixels around a block that its images are made with: beyond, the impulse response's power is below 5e-4."""
+
+# Random streams: what a draw is for.
+LASTING, RENEWED, THERMAL, REPLACED, WEATHER, RAIN = range(6)
+
+
+class Scene:
+    """A landscape under a series of passes.
+
+    Rows and columns count from the landscape's origin, rows southwards, and may be negative. VV and VH have
+    independent speckle.
+
+    Parameters
+    ----------
+    seed
+        Everything follows from it.
+    dates
+        Days of the passes on any clock, rising.
+    event
+        Day of the event on the same clock; None for none.
+    spacing
+        Pixel spacing in metres.
+    product
+        Kind of image; the one that goes with the spacing where left out.
+    noise
+        Noise-equivalent backscatter, linear power; -23 dB by default.
+    memory
+        Bytes of images to keep for later windows.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        dates: Sequence[float],
+        *,
+        event: float | None = None,
+        spacing: float = 10.0,
+        product: Product | None = None,
+        noise: float = 10.0**-2.3,
+        memory: int = 512 * 2**20,
+    ) -> None:
+        self.seed = seed
+        self.dates = tuple(float(day) for day in dates)
+        self.event = np.inf if event is None else float(event)
+        self.product = product_for(spacing) if product is None else product
+        self.noise = noise
+        self.memory = memory
+        if not self.dates or list(self.dates) != sorted(set(self.dates)):
+            raise ModelError(f"the dates of a scene must rise, and there must be at least one, not {list(self.dates)}")
+        self._ground: Cache[Place, Ground] = Cache(memory // 4, _ground_bytes)
+        self._images: Cache[tuple[Place, str], FloatArray] = Cache(memory, lambda images: images.nbytes)
+
+    def __reduce__(self) -> tuple[Callable[..., Scene], tuple[object, ...]]:
+        event = None if np.isinf(self.event) else self.event
+        return _rebuild, (self.seed, self.dates, event, self.product, self.noise, self.memory)
+
+    def read(self, index: int, band: str, row: int, col: int, height: int, width: int) -> FloatArray:
+        """The image of one pass on a window: linear power, shape (height, width).
+
+        Parameters
+        ----------
+        index
+            Number of the pass, from 0.
+        row, col
+            The window's first row and column.
+        """
+        _check_band(band)
+        return _assemble(lambda place: self._images_of(place, band)[index], row, col, height, width, np.float32)
+
+    def true_coherence(
+        self, first: int, second: int, band: str, row: int, col: int, height: int, width: int
+    ) -> FloatArray:
+        """Population coherence of two passes' complex samples on a window: over the resolution cell, noise included."""
+        _check_band(band)
+        return _assemble(lambda place: self._truth_of(place, first, second, band), row, col, height, width, np.float32)
+
+    def event_mask(self, row: int, col: int, height: int, width: int) -> BoolArray:
+        """Where the event struck."""
+        return _assemble(lambda place: _inner(self._ground_of(place).struck), row, col, height, width, np.bool_)
+
+    def cover(self, row: int, col: int, height: int, width: int) -> npt.NDArray[np.uint8]:
+        """Land cover, the values of `Cover`."""
+        return _assemble(lambda place: _inner(self._ground_of(place).cover), row, col, height, width, np.uint8)
+
+    def _ground_of(self, place: Place) -> Ground:
+        return self._ground.get(place, lambda: self._make_ground(place))
+
+    def _images_of(self, place: Place, band: str) -> FloatArray:
+        return self._images.get((place, band), lambda: self._make_images(place, band))
+
+    def _make_ground(self, place: Place) -> Ground:
+        inside = np.arange(-MARGIN, BLOCK + MARGIN) + 0.5
+        x, y = np.meshgrid(place[1] * BLOCK + inside, -(place[0] * BLOCK + inside))
+        return ground(self.seed, x * self.product.spacing, y * self.product.spacing, self.event)
+
+    def _power(self, here: Ground, band: str, index: int) -> FloatArray:
+        """Backscatter at a pass: the ground's, changed by weather that is the same over a stand."""
+        before, after = here.power[band]
+        rain = normal(key(self.seed, RAIN, index))
+        drawn = 0.6 * rain + 0.8 * normal(key(self.seed, WEATHER, index, here.stands))
+        decibel = here.weather * drawn.astype(np.float32)[here.stand]
+        power = before if self.dates[index] < self.event else after
+        changed: FloatArray = power * np.float32(10.0) ** (decibel / np.float32(10.0))
+        return changed
+
+    def _truth_of(self, place: Place, first: int, second: int, band: str) -> FloatArray:
+        here = self._ground_of(place)
+        powers = [self._power(here, band, index) for index in (first, second)]
+        common = here.history.coherence(self.dates[first], self.dates[second]) * np.sqrt(powers[0] * powers[1])
+        noise = np.float32(self.noise)
+        return _inner(resolved_coherence(common, powers[0] + noise, powers[1] + noise, self.product))
+
+    def _make_images(self, place: Place, band: str) -> FloatArray:
+        """Every pass's image of one block, shape (passes, 256, 256), from the first pass to the last."""
+        here = self._ground_of(place)
+        history = here.history
+        images = np.empty((len(self.dates), BLOCK, BLOCK), np.float32)
+        lasting = self._draw(place, band, LASTING)
+        renewed = self._draw(place, band, RENEWED, 0)
+        noise = np.float32(np.sqrt(self.noise))
+        for index, day in enumerate(self.dates):
+            if index > 0:
+                previous = self.dates[index - 1]
+                step = history.renewal(previous, day)
+                renewed *= self._on_scatterers(step)
+                renewed += self._on_scatterers(_rest(step)) * self._draw(place, band, RENEWED, index)
+                if history.strikes(previous, day) and here.struck.any():
+                    lasting *= self._on_scatterers(history.survival)
+                    lasting += self._on_scatterers(_rest(history.survival)) * self._draw(place, band, REPLACED)
+            share = history.regime(day).lasting
+            amplitude = np.sqrt(self._power(here, band, index))
+            scatterers = self._on_scatterers(amplitude * np.sqrt(share)) * lasting
+            scatterers += self._on_scatterers(amplitude * np.sqrt(1.0 - share)) * renewed
+            scatterers += noise * self._draw(place, band, THERMAL, index)
+            images[index] = _inner(detect(scatterers, self.product))
+        return images
+
+    def _on_scatterers(self, pixels: FloatArray) -> FloatArray:
+        rows, cols = self.product.samples
+        return np.repeat(np.repeat(pixels, cols, axis=1), rows, axis=0)
+
+    def _draw(self, place: Place, band: str, purpose: int, index: int = 0) -> ComplexArray:
+        """Circular Gaussian scatterers of a block and its margin, patch by patch, each from a stream of its own."""
+        rows, cols = self.product.samples
+        side = BLOCK + 2 * MARGIN
+        drawn = np.empty((side * rows, side * cols), np.complex64)
+        stream = key(self.seed, BANDS.index(band), purpose, index)
+        for (patch_row, top, height), (patch_col, left, width) in cross(_patches(place[0]), _patches(place[1])):
+            keys = np.array([stream, key(0, patch_row, patch_col)], np.uint64)
+            rng = np.random.Generator(np.random.Philox(key=keys))
+            drawn[top * rows : (top + height) * rows, left * cols : (left + width) * cols] = circular_gaussian(
+                rng, (height * rows, width * cols)
+            )
+        return drawn
+
+
+def _patches(block: int) -> list[tuple[int, int, int]]:
+    """The pieces of a block and its margins along one axis: number, first pixel from the margin's edge, length."""
+    lengths = (MARGIN, BLOCK - 2 * MARGIN, MARGIN)
+    first = 3 * block - 1  # the last piece of the block before
+    pieces = []
+    start = 0
+    for number in range(first, first + 5):
+        length = lengths[number % 3]
+        pieces.append((number, start, length))
+        start += length
+    return pieces
+
+
+def _rest(share: FloatArray) -> FloatArray:
+    """Amplitude of what is new where `share` of the amplitude is kept."""
+    rest: FloatArray = np.sqrt(np.maximum(np.float32(1.0) - share * share, np.float32(0.0)))
+    return rest
+
+
+def _inner(array: npt.NDArray[Scalar]) -> npt.NDArray[Scalar]:
+    return array[MARGIN:-MARGIN, MARGIN:-MARGIN]
+
+
+def _assemble(
+    block: Callable[[Place], npt.NDArray[Scalar]], row: int, col: int, height: int, width: int, kind: type[Scalar]
+) -> npt.NDArray[Scalar]:
+    """A window put together from the blocks that it touches."""
+    window = np.empty((height, width), kind)
+    for block_row in range(row // BLOCK, (row + height - 1) // BLOCK + 1):
+        for block_col in range(col // BLOCK, (col + width - 1) // BLOCK + 1):
+            rows, at_row = _overlap(block_row * BLOCK, row, height)
+            cols, at_col = _overlap(block_col * BLOCK, col, width)
+            window[rows, cols] = block((block_row, block_col))[at_row, at_col]
+    return window
+
+
+def _overlap(block: int, first: int, length: int) -> tuple[slice, slice]:
+    """Where a block that begins at `block` meets a window along one axis: in the window, and in the block."""
+    start, stop = max(block, first), min(block + BLOCK, first + length)
+    return slice(start - first, stop - first), slice(start - block, stop - block)
+
+
+def _check_band(band: str) -> None:
+    if band not in BANDS:
+        raise ModelError(f"the simulated scene has the bands {' and '.join(BANDS)}, not {band}")
+
+
+def _rebuild(
+    seed: int, dates: tuple[float, ...], event: float | None, product: Product, noise: float, memory: int
+) -> Scene:
+    return Scene(seed, dates, event=event, product=product, noise=noise, memory=memory)
+
+
+def _ground_bytes(here: Ground) -> int:
+    powers = [power for pair in here.power.values() for power in pair]
+    regimes = (here.history.before, here.history.after)
+    arrays = [here.cover, here.stand, here.weather, here.struck, here.history.survival, *powers]
+    arrays += [array for regime in regimes for array in (regime.lasting, regime.days)]
+    return sum(array.nbytes for array in arrays)
