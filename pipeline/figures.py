@@ -13,6 +13,7 @@ from typing import Any
 import matplotlib as mpl
 import matplotlib.dates
 import numpy as np
+import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
@@ -196,14 +197,12 @@ def draw_over_time(panels: Sequence[tuple[str, Sequence[PairValue]]], event: dt.
     for index, (title, values) in enumerate(panels):
         axes = figure.add_subplot(1, len(panels), index + 1)
         known = [value for value in values if value.is_known]
-        for value in known:
-            start, end = _DATES.date2num(value.reference), _DATES.date2num(value.secondary)
-            colour = colours[value.days]
-            axes.plot([start, end], [value.value] * 2, color=colour, linewidth=1.6, solid_capstyle="butt")
-            if len(known) <= ERROR_BARS:
-                middle = (start + end) / 2
-                axes.plot([middle] * 2, [value.low, value.high], color=colour, linewidth=0.9, alpha=0.55)
-                axes.plot(middle, value.value, "o", color=colour, markersize=3)
+        shades = [colours[value.days] for value in known]
+        starts = np.array([_DATES.date2num(value.reference) for value in known])
+        ends = np.array([_DATES.date2num(value.secondary) for value in known])
+        axes.hlines([value.value for value in known], starts, ends, colors=shades, linewidth=1.6)
+        if len(known) <= ERROR_BARS:
+            _draw_points(axes, (starts + ends) / 2, known, shades)
         _style_axes(axes, title, label if index == 0 else "", known=bool(known))
         if known:
             locator = _DATES.AutoDateLocator(minticks=3, maxticks=7)
@@ -227,9 +226,7 @@ def draw_by_baseline(series: Sequence[tuple[str, Sequence[PairValue]]]) -> bytes
     for index, (band, values) in enumerate(series):
         colour = BAND_COLOURS.get(band, INK)
         known = [value for value in values if value.is_known]
-        for value, place in zip(known, _side_by_side(known, index, len(series), is_wide=is_wide), strict=True):
-            axes.plot([place] * 2, [value.low, value.high], color=colour, linewidth=0.8, alpha=0.35)
-            axes.plot(place, value.value, "o", color=colour, markersize=3, alpha=0.8)
+        _draw_points(axes, np.array(_side_by_side(known, index, len(series), is_wide=is_wide)), known, [colour])
         means = {days: float(np.mean([v.value for v in known if v.days == days])) for days in {v.days for v in known}}
         axes.plot(sorted(means), [means[days] for days in sorted(means)], color=colour, linewidth=1.4)
     if is_wide:
@@ -241,6 +238,15 @@ def draw_by_baseline(series: Sequence[tuple[str, Sequence[PairValue]]]) -> bytes
     axes.set_xlabel("temporal baseline (days)", size=10, color=INK)
     _bottom_legend(figure, [Line2D([], [], color=BAND_COLOURS.get(b, INK), marker="o", label=b) for b, _ in series])
     return to_png(figure)
+
+
+def _draw_points(
+    axes: Axes, places: npt.NDArray[np.float64], values: Sequence[PairValue], colours: Sequence[str]
+) -> None:
+    """Dots with their error bars."""
+    lows, highs = [value.low for value in values], [value.high for value in values]
+    axes.vlines(places, lows, highs, colors=list(colours), linewidth=0.9, alpha=0.5)
+    axes.scatter(places, [value.value for value in values], c=list(colours), s=10, zorder=3)
 
 
 def _side_by_side(known: Sequence[PairValue], band: int, bands: int, *, is_wide: bool) -> list[float]:

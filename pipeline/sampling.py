@@ -181,5 +181,7 @@ def telling_places(region: Region, mean: MapImage, score: MapImage | None) -> li
 
 def _without_edges(image: MapImage) -> MapImage:
     there = np.isfinite(image.values)
-    inside = ndimage.binary_erosion(there, np.ones((3, 3)), iterations=max(round(EDGE * max(there.shape)), 1))
+    inside = ndimage.binary_erosion(
+        there, np.ones((3, 3), dtype=np.bool_), iterations=max(round(EDGE * max(there.shape)), 1)
+    )
     return replace(image, values=np.where(inside, image.values, np.nan)) if inside.any() else image

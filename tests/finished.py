@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 from odc.geo.geobox import GeoBox
 
 from pipeline.change import change
@@ -67,3 +68,11 @@ class Oracle(SpeckleSource):
         middle_x = grid.affine.c + grid.affine.a * grid.shape[1] / 2
         middle_y = grid.affine.f + grid.affine.e * grid.shape[0] / 2
         return np.asarray((x < middle_x) & (y > middle_y), dtype=np.bool_)
+
+
+def finished_once(factory: pytest.TempPathFactory) -> Path:
+    """The folder of `region_with_everything`, made once a test run; whoever changes it, copies it first."""
+    folder = factory.getbasetemp() / "finished"
+    if not folder.exists():
+        finish(region_with_everything(), folder)
+    return folder

@@ -74,6 +74,13 @@ def test_nothing_to_see_is_no_shift() -> None:
     assert not NO_SHIFT.reliable
 
 
+def test_a_scrap_of_data_is_too_little_to_tell_a_shift() -> None:
+    pair = shifted_pair((1.0, 1.0), gamma=0.9)
+    scrap = np.full_like(pair.reference, np.nan)
+    scrap[:30, :30] = pair.reference[:30, :30]
+    assert estimate_shift(scrap, pair.secondary) == NO_SHIFT
+
+
 def test_shapes_must_agree() -> None:
     with pytest.raises(ModelError, match="one shape"):
         estimate_shift(np.ones((64, 64), np.float32), np.ones((64, 65), np.float32))

@@ -21,7 +21,7 @@ from models.coherence.statistic import Axis, Speckle, Statistic
 from models.coherence.window import Window
 
 HIGH_PASS = 3
-"""Side in pixels of the mean that is removed from the logarithms; measured, see docs/benchmarks.md."""
+"""Side in pixels of the mean that is removed from the logarithms: RMSE .168, .184 and .199 for 3, 5 and 7 at 10 m."""
 
 
 TINY = 1e-12

@@ -60,18 +60,25 @@ def smooth(seed: int, x: DoubleArray, y: DoubleArray, scale: float, octaves: int
         cols = np.arange(first_col, int(col.max()) + 2)
         rows = np.arange(first_row, int(row.max()) + 2)
         nodes = 2.0 * uniform(key(seed, octave, rows[:, np.newaxis], cols[np.newaxis])) - 1.0
-        r, c = row - first_row, col - first_col
-        top = nodes[r, c] * (1.0 - across) + nodes[r, c + 1] * across
-        bottom = nodes[r + 1, c] * (1.0 - across) + nodes[r + 1, c + 1] * across
-        total += (top * (1.0 - along) + bottom * along) / 2**octave
+        corner = (row - first_row) * cols.size + (col - first_col)
+        flat = nodes.ravel()
+        top = flat[corner]
+        top += (flat[corner + 1] - top) * across
+        corner += cols.size
+        bottom = flat[corner]
+        bottom += (flat[corner + 1] - bottom) * across
+        top += (bottom - top) * along
+        total += top / 2**octave
     return total
 
 
 def _cell(place: DoubleArray, step: float) -> tuple[npt.NDArray[np.int64], DoubleArray]:
     """Lattice cell, and the blend across it: Perlin's quintic, flat at both ends."""
-    cell = np.floor(place / step).astype(np.int64)
-    inside = place / step - cell
-    return cell, inside**3 * (inside * (inside * 6.0 - 15.0) + 10.0)
+    scaled = place / step
+    below = np.floor(scaled)
+    inside = scaled - below
+    blend = inside * inside * inside * (inside * (inside * 6.0 - 15.0) + 10.0)
+    return below.astype(np.int64), blend
 
 
 @dataclass(frozen=True)

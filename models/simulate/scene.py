@@ -8,6 +8,7 @@ in the strips where their margins overlap, so speckle and impulse response run o
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from itertools import product as cross
 from typing import TypeVar
 
@@ -39,8 +40,7 @@ LASTING, RENEWED, THERMAL, REPLACED, WEATHER, RAIN = range(6)
 class Scene:
     """A landscape under a series of passes.
 
-    Rows and columns count from the landscape's origin, rows southwards, and may be negative. VV and VH have
-    independent speckle.
+    Rows run southwards, columns eastwards; both may be negative. VV and VH have independent speckle.
 
     Parameters
     ----------
@@ -50,6 +50,8 @@ class Scene:
         Days of the passes on any clock, rising.
     event
         Day of the event on the same clock; None for none.
+    origin
+        Row and column, from the corner of pixel (0, 0), at which the landscape's origin lies.
     spacing
         Pixel spacing in metres.
     product
@@ -66,6 +68,7 @@ class Scene:
         dates: Sequence[float],
         *,
         event: float | None = None,
+        origin: tuple[float, float] = (0.0, 0.0),
         spacing: float = 10.0,
         product: Product | None = None,
         noise: float = 10.0**-2.3,
@@ -74,6 +77,7 @@ class Scene:
         self.seed = seed
         self.dates = tuple(float(day) for day in dates)
         self.event = np.inf if event is None else float(event)
+        self.origin = origin
         self.product = product_for(spacing) if product is None else product
         self.noise = noise
         self.memory = memory
@@ -84,7 +88,7 @@ class Scene:
 
     def __reduce__(self) -> tuple[Callable[..., Scene], tuple[object, ...]]:
         event = None if np.isinf(self.event) else self.event
-        return _rebuild, (self.seed, self.dates, event, self.product, self.noise, self.memory)
+        return _rebuild, (self.seed, self.dates, event, self.origin, self.product, self.noise, self.memory)
 
     def read(self, index: int, band: str, row: int, col: int, height: int, width: int) -> FloatArray:
         """The image of one pass on a window: linear power, shape (height, width).
@@ -122,7 +126,7 @@ class Scene:
 
     def _make_ground(self, place: Place) -> Ground:
         inside = np.arange(-MARGIN, BLOCK + MARGIN) + 0.5
-        x, y = np.meshgrid(place[1] * BLOCK + inside, -(place[0] * BLOCK + inside))
+        x, y = np.meshgrid(place[1] * BLOCK + inside - self.origin[1], self.origin[0] - place[0] * BLOCK - inside)
         return ground(self.seed, x * self.product.spacing, y * self.product.spacing, self.event)
 
     def _power(self, here: Ground, band: str, index: int) -> FloatArray:
@@ -177,26 +181,20 @@ class Scene:
         side = BLOCK + 2 * MARGIN
         drawn = np.empty((side * rows, side * cols), np.complex64)
         stream = key(self.seed, BANDS.index(band), purpose, index)
-        for (patch_row, top, height), (patch_col, left, width) in cross(_patches(place[0]), _patches(place[1])):
-            keys = np.array([stream, key(0, patch_row, patch_col)], np.uint64)
-            rng = np.random.Generator(np.random.Philox(key=keys))
-            drawn[top * rows : (top + height) * rows, left * cols : (left + width) * cols] = circular_gaussian(
-                rng, (height * rows, width * cols)
-            )
+        # Each block is cut into 3 x 3 patches; this one's margins reach over the next patch on every side.
+        first_row, first_col = 3 * place[0] - 1, 3 * place[1] - 1
+        patches = key(0, np.arange(first_row, first_row + 5)[:, np.newaxis], np.arange(first_col, first_col + 5))
+        for (i, in_row), (j, in_col) in cross(enumerate(_PATCHES), repeat=2):
+            rng = np.random.Generator(np.random.Philox(key=np.array([stream, patches[i, j]], np.uint64)))
+            patch = drawn[in_row.start * rows : in_row.stop * rows, in_col.start * cols : in_col.stop * cols]
+            patch[:] = circular_gaussian(rng, (patch.shape[0], patch.shape[1]))
         return drawn
 
 
-def _patches(block: int) -> list[tuple[int, int, int]]:
-    """The pieces of a block and its margins along one axis: number, first pixel from the margin's edge, length."""
-    lengths = (MARGIN, BLOCK - 2 * MARGIN, MARGIN)
-    first = 3 * block - 1  # the last piece of the block before
-    pieces = []
-    start = 0
-    for number in range(first, first + 5):
-        length = lengths[number % 3]
-        pieces.append((number, start, length))
-        start += length
-    return pieces
+_PATCHES = tuple(
+    slice(start, stop) for start, stop in pairwise((0, MARGIN, 2 * MARGIN, BLOCK, BLOCK + MARGIN, BLOCK + 2 * MARGIN))
+)
+"""The patches of a block with its margins along one axis, from the margin's edge: two shared, its own, two shared."""
 
 
 def _rest(share: FloatArray) -> FloatArray:
@@ -234,14 +232,23 @@ def _check_band(band: str) -> None:
 
 
 def _rebuild(
-    seed: int, dates: tuple[float, ...], event: float | None, product: Product, noise: float, memory: int
+    seed: int,
+    dates: tuple[float, ...],
+    event: float | None,
+    origin: tuple[float, float],
+    product: Product,
+    noise: float,
+    memory: int,
 ) -> Scene:
-    return Scene(seed, dates, event=event, product=product, noise=noise, memory=memory)
+    return Scene(seed, dates, event=event, origin=origin, product=product, noise=noise, memory=memory)
 
 
 def _ground_bytes(here: Ground) -> int:
-    powers = [power for pair in here.power.values() for power in pair]
-    regimes = (here.history.before, here.history.after)
-    arrays = [here.cover, here.stand, here.weather, here.struck, here.history.survival, *powers]
-    arrays += [array for regime in regimes for array in (regime.lasting, regime.days)]
-    return sum(array.nbytes for array in arrays)
+    history = here.history
+    pairs: list[tuple[FloatArray, FloatArray]] = [
+        *here.power.values(),
+        (history.before.lasting, history.before.days),
+        (history.after.lasting, history.after.days),
+        (history.survival, here.weather),
+    ]
+    return sum(one.nbytes + two.nbytes for one, two in pairs) + here.cover.nbytes + here.stand.nbytes
