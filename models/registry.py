@@ -12,7 +12,7 @@ from models.coherence.tables import Mode, windows
 from models.errors import ModelError
 from models.estimator import Estimator
 
-DEFAULT = "log-correlation"
+DEFAULT = "log-moments"
 
 
 @dataclass(frozen=True)
@@ -64,19 +64,19 @@ def _classical(name: str, window: int, mode: Mode, spacing: float, device: str) 
 _ALL_MODES: tuple[Mode, ...] = ("calibrated", "inverted", "raw")
 
 _ENTRIES: dict[str, _Entry] = {
-    "log-correlation": _Entry(
-        summary="correlation of high-passed logarithms, gamma = sqrt(rho); needs no knowledge of the product",
-        source="Touzi et al. 1999 (see touzi-intensity), on logarithms less their 3x3 mean, which takes texture away",
-        window=21,
-        modes=_ALL_MODES,
-        build=partial(_classical, "log-correlation"),
-    ),
     "log-moments": _Entry(
         summary="log-correlation and the spread of the log ratio read together; common texture hardly counts",
         source="all second moments of the high-passed logarithms, mapped to coherence by simulation",
         window=21,
         modes=("calibrated",),
         build=partial(_classical, "log-moments"),
+    ),
+    "log-correlation": _Entry(
+        summary="correlation of high-passed logarithms, gamma = sqrt(rho); needs no knowledge of the product",
+        source="Touzi et al. 1999 (see touzi-intensity), on logarithms less their 3x3 mean, which takes texture away",
+        window=21,
+        modes=_ALL_MODES,
+        build=partial(_classical, "log-correlation"),
     ),
     "guarnieri-prati": _Entry(
         summary="uncentred correlation of intensities, gamma^2 = (L + 1) rho - L; bright targets fill its window",

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import rasterio
 from affine import Affine
 from odc.geo import CRS
 from odc.geo.geobox import GeoBox
@@ -17,15 +16,15 @@ from pipeline.figures import degrees_text
 from pipeline.mosaic import Maps
 from pipeline.plates import Plate
 from pipeline.products import Product
-from pipeline.quicklook import COHERENCE, LONGEST, MapImage, thumbnail
+from pipeline.quicklook import COHERENCE, LONGEST, MapImage, open_map, thumbnail
 from pipeline.region import Tile
 from pipeline.sampling import spread_out
 
 # Decimated more than this, a map no longer shows what its pixels are like.
 COARSE = 2.5
 MOST_SPOTS, MOST_MAPS = 6, 8
-# Pixels a side of a close-up.
-SIDE = 192
+# Pixels a side of a close-up, and of the window in which data are looked for.
+SIDE, LOOK = 192, 1024
 
 
 @dataclass(frozen=True)
@@ -67,32 +66,30 @@ def close_ups(maps: Maps, products: Sequence[Product]) -> CloseUps:
     shown = sorted(products[:MOST_MAPS], key=lambda product: _order(maps, product))
     if not shown or max(maps.region.grid.shape) / LONGEST <= COARSE:
         return CloseUps((), is_all=False)
-    windows, is_all = _windows(maps, shown[0])
-    spots = []
-    for window in windows:
+    keys = set(shown[0].pairs)
+    islands = _islands(maps.tiles([pair for pair in maps.pairs if f"{pair.track}/{pair.id}" in keys]))
+    spots, is_all = [], len(islands) <= MOST_SPOTS
+    for window in _windows(islands)[:MOST_SPOTS]:
         images = [_read(maps.folder.address(product.path), window) for product in shown]
         data = _data_window(images)
         if data is not None:
-            spots.append(_spot(images, data, shown))
-    return CloseUps(tuple(spots), is_all)
+            cut = _middle(data[0]), _middle(data[1])
+            is_all = is_all and cut == data
+            spots.append(_spot(images, cut, shown))
+    return CloseUps(tuple(spots), is_all and bool(spots))
 
 
-def _windows(maps: Maps, product: Product) -> tuple[list[tuple[slice, slice]], bool]:
-    """Where to look: at each island of tiles with data, and at several places of an island too large for one look."""
-    keys = set(product.pairs)
-    tiles = maps.tiles([pair for pair in maps.pairs if f"{pair.track}/{pair.id}" in keys])
+def _windows(islands: Sequence[Sequence[Tile]]) -> list[tuple[slice, slice]]:
+    """Where to look: at each island of tiles with data, and at several places of one too large for one look."""
     found: list[tuple[slice, slice]] = []
-    islands = _islands(tiles)
-    is_all = len(islands) <= MOST_SPOTS
-    for island in islands[:MOST_SPOTS]:
+    for island in islands:
         rows, cols = _around(island)
-        if max(rows.stop - rows.start, cols.stop - cols.start) <= 2 * SIDE:
+        if max(rows.stop - rows.start, cols.stop - cols.start) <= LOOK:
             found.append((rows, cols))
         else:
-            is_all = False
-            share = max(MOST_SPOTS // len(islands), 1)
-            found += [(tile.rows, tile.cols) for tile in spread_out(island, share)]
-    return found[:MOST_SPOTS], is_all
+            share = max(MOST_SPOTS // len(islands), 2)
+            found += [(tile.rows, tile.cols) for tile in spread_out(list(island), share)]
+    return found
 
 
 def _islands(tiles: Sequence[Tile]) -> list[list[Tile]]:
@@ -116,7 +113,7 @@ def _around(tiles: Sequence[Tile]) -> tuple[slice, slice]:
 def _read(address: str, window: tuple[slice, slice]) -> MapImage:
     rows, cols = window
     place = Window(cols.start, rows.start, cols.stop - cols.start, rows.stop - rows.start)
-    with rasterio.open(address) as dataset:
+    with open_map(address) as dataset:
         values = np.asarray(dataset.read(1, window=place), dtype=np.float32)
         to_grid, crs = dataset.transform, CRS(dataset.crs.to_wkt())
     left, top = to_grid.c + to_grid.a * cols.start, to_grid.f + to_grid.e * rows.start
@@ -124,16 +121,17 @@ def _read(address: str, window: tuple[slice, slice]) -> MapImage:
 
 
 def _data_window(images: Sequence[MapImage]) -> tuple[slice, slice] | None:
-    """The part with data of any of the images, no larger than `SIDE`; None where there is none."""
+    """The part in which any of the images has data; None where there is none."""
     rows, cols = np.nonzero(np.any([np.isfinite(image.values) for image in images], axis=0))
     if rows.size == 0:
         return None
-    return _middle(int(rows.min()), int(rows.max()) + 1), _middle(int(cols.min()), int(cols.max()) + 1)
+    return slice(int(rows.min()), int(rows.max()) + 1), slice(int(cols.min()), int(cols.max()) + 1)
 
 
-def _middle(start: int, stop: int) -> slice:
-    excess = max(stop - start - SIDE, 0)
-    return slice(start + excess // 2, stop - (excess - excess // 2))
+def _middle(whole: slice) -> slice:
+    """The middle `SIDE` pixels."""
+    excess = max(whole.stop - whole.start - SIDE, 0)
+    return slice(whole.start + excess // 2, whole.stop - (excess - excess // 2))
 
 
 def _spot(images: Sequence[MapImage], data: tuple[slice, slice], products: Sequence[Product]) -> Spot:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from models import registry
 from pipeline.errors import CohmapError
 
 Polarisation = Literal["VV", "VH", "HH", "HV"]
@@ -146,7 +147,7 @@ class Pairs(Table):
 class EstimatorSettings(Table):
     """What turns two detected images into coherence."""
 
-    name: str = Field("log-correlation", description="one of `cohmap estimators`")
+    name: str = Field(registry.DEFAULT, description="one of `cohmap estimators`")
     window: int | None = Field(None, ge=3, le=101, description="window in pixels (odd), for the classical ones")
     mode: Literal["raw", "inverted", "calibrated"] | None = Field(
         None, description="raw statistic, bias-inverted, or calibrated by simulation (the default)"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import itertools
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -17,8 +19,10 @@ from odc.geo import CRS
 from odc.geo.geobox import GeoBox
 from PIL import Image
 from rasterio.enums import Resampling
+from rasterio.errors import RasterioIOError
 
 from pipeline.cube import Cube, FloatArray
+from pipeline.errors import CohmapError
 from pipeline.products import Product
 from pipeline.region import Tile, crs_of
 
@@ -79,6 +83,8 @@ class Style:
         On which side values lie beyond the ends: "neither", "both", "min" or "max".
     whole
         Whether the values are whole numbers, one colour each.
+    steps
+        How many colours otherwise: fewer than the eye tells apart make smaller files.
     """
 
     label: str
@@ -88,6 +94,7 @@ class Style:
     classes: Mapping[int, tuple[str, str]] = field(default_factory=dict)
     beyond: str = "neither"
     whole: bool = False
+    steps: int = 64
 
     def scale(self) -> tuple[Colormap, Normalize]:
         """Colour map and norm."""
@@ -95,8 +102,7 @@ class Style:
             values = sorted(self.classes)
             edges = [values[0] - 0.5, *((a + b) / 2 for a, b in itertools.pairwise(values)), values[-1] + 0.5]
             return ListedColormap([self.classes[value][1] for value in values]), BoundaryNorm(edges, len(values))
-        # 64 steps look the same as 256 here and make files a third smaller
-        steps = round(self.high - self.low) + 1 if self.whole else 64
+        steps = round(self.high - self.low) + 1 if self.whole else self.steps
         half = 0.5 if self.whole else 0.0
         return mpl.colormaps[self.colours].resampled(steps), Normalize(self.low - half, self.high + half)
 
@@ -132,7 +138,8 @@ def backscatter_style(image: MapImage, polarisation: str) -> Style:
     """Backscatter in dB, grey, from the 2nd to the 98th percentile."""
     low, high = image.percentile(2), image.percentile(98)
     low, high = (math.floor(low), max(math.ceil(high), math.floor(low) + 1)) if math.isfinite(low) else (-25, 0)
-    return Style(f"backscatter {polarisation} (dB)", "gray", low, high, beyond="both")
+    # speckle can't be compressed: what few greys show of it is enough for an overview
+    return Style(f"backscatter {polarisation} (dB)", "gray", low, high, beyond="both", steps=24)
 
 
 def style_of(product: Product, image: MapImage) -> Style:
@@ -142,9 +149,26 @@ def style_of(product: Product, image: MapImage) -> Style:
     return score_style(image) if product.kind == "change" else COHERENCE
 
 
+@contextlib.contextmanager
+def open_map(address: str) -> Iterator[Any]:
+    """A product's file as an open rasterio dataset.
+
+    Raises
+    ------
+    CohmapError
+        The file is gone or damaged.
+    """
+    try:
+        dataset = rasterio.open(address)
+    except RasterioIOError as error:
+        raise CohmapError(f"{address} can't be read ({error}); delete it and give `cohmap run` again") from None
+    with dataset:
+        yield dataset
+
+
 def read_cog(address: str, band: int = 1, longest: int = LONGEST) -> MapImage:
     """A band of a COG through its overviews, its longer side at most `longest` pixels."""
-    with rasterio.open(address) as dataset:
+    with open_map(address) as dataset:
         step = max(max(dataset.shape) / longest, 1.0)
         height, width = (max(round(n / step), 1) for n in dataset.shape)
         classes = np.issubdtype(np.dtype(dataset.dtypes[band - 1]), np.integer)

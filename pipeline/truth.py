@@ -9,7 +9,6 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
-import rasterio
 from affine import Affine
 from odc.geo.geobox import GeoBox
 from rasterio.windows import Window
@@ -22,7 +21,7 @@ from pipeline.mosaic import Maps
 from pipeline.passes import Pair
 from pipeline.plates import Plate, by_kind, reading_note
 from pipeline.products import NO_CLASS, Product
-from pipeline.quicklook import ERROR, LONGEST, Averager, MapImage, Style
+from pipeline.quicklook import ERROR, LONGEST, Averager, MapImage, Style, open_map
 from pipeline.region import crs_of
 from pipeline.sampling import TILES, spread_out
 
@@ -211,7 +210,7 @@ def _detect(maps: Maps, mask: Product, source: KnowsTruth) -> Detection:
     step = max(math.ceil(max(grid.shape) / LONGEST), 1)
     drawn = np.full((math.ceil(grid.shape[0] / step), math.ceil(grid.shape[1] / step)), np.nan, dtype=np.float32)
     counts = np.zeros(len(OUTCOMES.classes), dtype=np.int64)
-    with rasterio.open(maps.folder.address(mask.path)) as dataset:
+    with open_map(maps.folder.address(mask.path)) as dataset:
         for tile in maps.region.tiles:
             height, width = tile.shape
             flags = dataset.read(1, window=Window(tile.cols.start, tile.rows.start, width, height))

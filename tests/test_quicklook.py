@@ -18,6 +18,7 @@ from odc.geo.geobox import GeoBox
 from PIL import Image
 from scipy import ndimage
 
+from pipeline.errors import CohmapError
 from pipeline.figures import (
     PairValue,
     baseline_colours,
@@ -107,6 +108,11 @@ def test_a_small_map_is_read_as_it_is(tmp_path: Path) -> None:
     assert image.step == 1
 
 
+def test_a_missing_map_is_told_in_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(CohmapError, match=r"gone.tif can't be read .* give `cohmap run` again"):
+        read_cog(str(tmp_path / "gone.tif"))
+
+
 def test_tiles_average_as_the_whole_map_does() -> None:
     size, shape = 16, (48, 40)
     values = np.random.default_rng(1).random(shape, dtype=np.float32)
@@ -180,7 +186,7 @@ def test_counts_get_one_colour_a_number() -> None:
 
 def test_pictures_are_small_and_the_same_at_every_run() -> None:
     speckle = np.random.default_rng(2).normal(size=(LONGEST, LONGEST))
-    image = image_of(0.5 + 2.5 * ndimage.uniform_filter(speckle, 15))  # as smooth as a 15-pixel window leaves it
+    image = image_of(0.5 + 6 * ndimage.gaussian_filter(speckle, 6))  # about as an estimator's window leaves it
     first, second = (draw_map(image, COHERENCE, "Mean coherence VV at 12 days") for _ in range(2))
     assert first == second
     assert len(first) < 150_000

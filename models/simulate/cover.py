@@ -50,8 +50,8 @@ class Scattering:
     weather: float
 
 
-# Backscatter: C-band averages at 35-45 degrees of incidence. Decay: C-band 12-day coherence of about 0.2 in forest,
-# 0.2-0.7 on fields, 0.6-0.8 on bare ground, 0.7-0.9 in towns, none on water; the ranges of neighbouring covers overlap
+# Backscatter: C-band averages at 35-45 degrees of incidence. Decay: C-band 12-day coherence of about 0.2-0.5 in forest,
+# 0.3-0.8 on fields, 0.6-0.9 on bare ground, 0.7-0.9 in towns, none on water; the ranges of neighbouring covers overlap
 # on purpose, so that cover does not tell coherence.
 SCATTERING: dict[Cover, Scattering] = {
     Cover.SEA: Scattering(-15.0, -26.0, 0.0, (0.0, 0.0), 0.1, 0.0, 1.5),
@@ -61,5 +61,5 @@ SCATTERING: dict[Cover, Scattering] = {
     Cover.BUILDINGS: Scattering(-3.0, -10.0, 1.5, (0.50, 0.85), 90.0, 0.5, 0.1),
     Cover.STREET: Scattering(-13.5, -21.0, 1.0, (0.35, 0.70), 60.0, 0.4, 0.5),
     Cover.GARDEN: Scattering(-9.5, -16.0, 1.2, (0.10, 0.45), 18.0, 0.5, 0.5),
-    Cover.ROCK: Scattering(-10.0, -17.5, 1.2, (0.25, 0.75), 70.0, 0.6, 0.4),
+    Cover.ROCK: Scattering(-10.0, -17.5, 1.2, (0.15, 0.70), 35.0, 0.7, 0.4),
 }

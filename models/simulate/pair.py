@@ -28,7 +28,8 @@ class SimulatedPair:
         Linear power, float32, shape (height, width).
     coherence
         Population coherence of the two complex images at each pixel: over its resolution cell, weighted by power,
-        thermal noise included; float32, shape (height, width).
+        thermal noise included; float32, shape (height, width). Intensities of the same coherence everywhere correlate
+        as its square; at an edge across range they correlate a little more, because the looks' bands overlap there.
     """
 
     reference: FloatArray
