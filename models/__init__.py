@@ -1,1 +1,1 @@
-"""What cohmap knows about speckle: estimators of coherence, coregistration, and the simulator. Never imports `pipeline`."""
+"""What cohmap knows about speckle: estimators of coherence, coregistration, the simulator. Never imports `pipeline`."""

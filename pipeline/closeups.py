@@ -117,7 +117,7 @@ def _read(address: str, window: tuple[slice, slice]) -> MapImage:
         values = np.asarray(dataset.read(1, window=place), dtype=np.float32)
         to_grid, crs = dataset.transform, CRS(dataset.crs.to_wkt())
     left, top = to_grid.c + to_grid.a * cols.start, to_grid.f + to_grid.e * rows.start
-    return MapImage(values, GeoBox(values.shape, Affine(to_grid.a, 0.0, left, 0.0, to_grid.e, top), crs), 1.0)
+    return MapImage(values, GeoBox(values.shape, Affine(to_grid.a, 0.0, left, 0.0, to_grid.e, top), crs), 1)
 
 
 def _data_window(images: Sequence[MapImage]) -> tuple[slice, slice] | None:
@@ -140,7 +140,7 @@ def _spot(images: Sequence[MapImage], data: tuple[slice, slice], products: Seque
     plates = []
     for image, product in zip(images, products, strict=True):
         values = image.values[data]
-        picture = thumbnail(MapImage(values, image.grid, 1.0), COHERENCE)
+        picture = thumbnail(MapImage(values, image.grid, 1), COHERENCE)
         caption = f"{product.polarisation}, {product.days} days"
         plates.append(Plate(picture, f"{product.title}, around {where}", caption, product.path))
     columns = sum(product.polarisation == products[0].polarisation for product in products)

@@ -61,7 +61,7 @@ class Plate:
 
 def reading_note(image: MapImage) -> str:
     """How far a map was decimated, in words for its caption; "" where it wasn't."""
-    return "" if image.step <= 1.01 else f" Each dot averages {image.step:.2g} × {image.step:.2g} pixels."
+    return "" if image.step == 1 else f" Each dot averages {image.step} × {image.step} pixels."
 
 
 def backscatter_plates(maps: Maps) -> list[Plate]:
@@ -98,9 +98,11 @@ def mean_plates(maps: Maps, means: Sequence[Product]) -> list[Plate]:
     return plates
 
 
-def count_plate(maps: Maps, product: Product) -> Plate:
-    """How many pairs the first mean rests on."""
+def count_plate(maps: Maps, product: Product) -> Plate | None:
+    """How many pairs the first mean rests on; None where it is the same number everywhere."""
     image = read_cog(maps.folder.address(product.path), band=3)
+    if image.percentile(0) == image.percentile(100):
+        return None
     title = f"Pairs with data, {product.polarisation}, {product.days} days"
     caption = f"Number of pairs that the mean of {_track_text(product)} at {product.days} days rests on."
     return _plate(image, count_style(image), title, caption, product.path)
@@ -178,7 +180,7 @@ def coherence_bar() -> Plate:
     """The colour bar that all small coherence maps share."""
     ramp = np.linspace(0, 1, 256, dtype=np.float32)[np.newaxis].repeat(12, axis=0)
     nowhere = GeoBox(ramp.shape, Affine.identity(), None)
-    return Plate(thumbnail(MapImage(ramp, nowhere, 1.0), COHERENCE), "Colours of coherence from 0 to 1", "")
+    return Plate(thumbnail(MapImage(ramp, nowhere, 1), COHERENCE), "Colours of coherence from 0 to 1", "")
 
 
 def by_kind(products: Iterable[Product], kind: str) -> list[Product]:

@@ -90,8 +90,9 @@ class Product:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Product:
         """Back from `to_json`."""
-        known = {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
-        return cls(**{**known, "bands": tuple(Band(**band) for band in data["bands"])})
+        known: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
+        known["bands"] = tuple(Band(**band) for band in data["bands"])
+        return cls(**known)
 
     def tags(self) -> dict[str, str]:
         """What the file itself says: dates, images, model, version."""

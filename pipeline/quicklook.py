@@ -12,15 +12,15 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-import rasterio
 from affine import Affine
 from matplotlib.colors import BoundaryNorm, Colormap, ListedColormap, Normalize
 from odc.geo import CRS
 from odc.geo.geobox import GeoBox
 from PIL import Image
 from rasterio.enums import Resampling
-from rasterio.errors import RasterioIOError
+from rasterio.errors import RasterioError
 
+from pipeline.addresses import open_raster
 from pipeline.cube import Cube, FloatArray
 from pipeline.errors import CohmapError
 from pipeline.products import Product
@@ -47,7 +47,7 @@ class MapImage:
 
     values: FloatArray
     grid: GeoBox
-    step: float
+    step: int
 
     @property
     def is_empty(self) -> bool:
@@ -159,18 +159,17 @@ def open_map(address: str) -> Iterator[Any]:
         The file is gone or damaged.
     """
     try:
-        dataset = rasterio.open(address)
-    except RasterioIOError as error:
+        with open_raster(address) as dataset:
+            yield dataset
+    except (RasterioError, OSError) as error:
         raise CohmapError(f"{address} can't be read ({error}); delete it and give `cohmap run` again") from None
-    with dataset:
-        yield dataset
 
 
 def read_cog(address: str, band: int = 1, longest: int = LONGEST) -> MapImage:
     """A band of a COG through its overviews, its longer side at most `longest` pixels."""
     with open_map(address) as dataset:
-        step = max(max(dataset.shape) / longest, 1.0)
-        height, width = (max(round(n / step), 1) for n in dataset.shape)
+        step = max(math.ceil(max(dataset.shape) / longest), 1)
+        height, width = (math.ceil(n / step) for n in dataset.shape)
         classes = np.issubdtype(np.dtype(dataset.dtypes[band - 1]), np.integer)
         # overviews hold averages (classes: majorities) already; between two of them the same rule holds
         rule = Resampling.mode if classes else Resampling.average
@@ -207,7 +206,7 @@ class Averager:
         mean = np.divide(self._total, self._count, out=np.full(self._shape, np.nan), where=self._count > 0)
         to_grid = self._grid.affine
         coarse = Affine(to_grid.a * self._step, 0.0, to_grid.c, 0.0, to_grid.e * self._step, to_grid.f)
-        return MapImage(mean.astype(np.float32), GeoBox(self._shape, coarse, crs_of(self._grid)), float(self._step))
+        return MapImage(mean.astype(np.float32), GeoBox(self._shape, coarse, crs_of(self._grid)), self._step)
 
 
 def read_cube(cube: Cube, variable: str, position: int, grid: GeoBox, tiles: Iterable[Tile]) -> MapImage:

@@ -69,7 +69,7 @@ def write_report(region: Region, folder: Folder, source: Source | None = None) -
 def render(maps: Maps, products: Sequence[Product], truth: Verdict | None) -> str:
     """The page's HTML."""
     region = maps.region
-    means = sorted(by_kind(products, "mean"), key=lambda p: (p.days, p.track, _band_order(region, p.polarisation)))
+    means = sorted(by_kind(products, "mean"), key=lambda p: (_band_order(region, p.polarisation), p.track, p.days))
     scores, masks = by_kind(products, "change"), by_kind(products, "change-mask")
     pairs = by_kind(products, "coherence")
     reader = PairMaps(maps)
@@ -82,7 +82,7 @@ def render(maps: Maps, products: Sequence[Product], truth: Verdict | None) -> st
     return _template().render(
         title=catalog.title_of(region),
         region=region,
-        lead=_lead(maps),
+        lead=_lead(maps, products[0].estimator.split()[0]),
         attribution=catalog.attribution(maps),
         simulated=region.config.source.kind == "simulated",
         facts=_facts(maps),
@@ -91,7 +91,8 @@ def render(maps: Maps, products: Sequence[Product], truth: Verdict | None) -> st
         means=plates.mean_plates(maps, large),
         means_are_pairs=not means,
         more_means=[(product.title, product.path) for product in shown[len(large) :]],
-        quality=[*([plates.count_plate(maps, means[0])] if means else []), plates.sigma_plate(maps, maps.pairs[0])],
+        sigma=plates.sigma_plate(maps, maps.pairs[0]),
+        count=plates.count_plate(maps, means[0]) if means else None,
         spots=spots.spots,
         gallery=plates.pair_plates(maps, pairs),
         gallery_bar=plates.coherence_bar(),
@@ -121,13 +122,17 @@ def _template() -> jinja2.Template:
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters.update(number=_number, percent=_percent)
+    environment.filters.update(number=_number, signed=_signed, percent=_percent)
     source = importlib.resources.files("pipeline").joinpath("templates/report.html.j2").read_text(encoding="utf-8")
     return environment.from_string(source)
 
 
 def _number(value: float, decimals: int = 2) -> str:
     return f"{value:.{decimals}f}" if math.isfinite(value) else "–"
+
+
+def _signed(value: float, decimals: int = 2) -> str:
+    return f"{round(value, decimals) + 0.0:+.{decimals}f}"  # adding nought turns -0.00 into +0.00
 
 
 def _percent(value: float, decimals: int = 0) -> str:
@@ -153,7 +158,7 @@ def _span(maps: Maps) -> tuple[dt.datetime, dt.datetime]:
     return min(pair.reference_start for pair in maps.pairs), max(pair.secondary_start for pair in maps.pairs)
 
 
-def _lead(maps: Maps) -> str:
+def _lead(maps: Maps, estimator: str) -> str:
     region = maps.region
     first, last = _span(maps)
     simulated = region.config.source.kind == "simulated"
@@ -163,8 +168,8 @@ def _lead(maps: Maps) -> str:
         f"InSAR coherence of {region.area_on_grid.area / 1e6:,.0f} km² around {degrees_text(centre.x, centre.y)}, from "
         f"{len(_paired_passes(maps))} {'simulated' if simulated else 'Sentinel-1'} passes between "
         f"{first.day} {first:%B %Y} and {last.day} {last:%B %Y} on track {tracks}: "
-        f"{len(maps.pairs)} pairs at {_days_text(maps)}. Estimated from the detected images alone; their phase was "
-        "never used."
+        f"{len(maps.pairs)} pairs at {_days_text(maps)}. Estimated with {estimator} from the detected images alone; "
+        "their phase was never used."
     )
 
 
@@ -203,8 +208,8 @@ def _findings(rows: Sequence[PairSummary], scores: Sequence[Product]) -> list[st
     for product in scores[: plates.MOST_COMPARISONS]:
         facts = product.properties
         sentences.append(
-            f"{product.title}: {_percent(facts['flagged_share'], 1)} of the pixels are flagged, at a false-alarm rate "
-            f"of {_percent(facts['false_alarm_rate'], 1)} a pixel."
+            f"{product.title}: {_percent(facts['flagged_share'], 1)} of the pixels are flagged; chance alone would "
+            f"flag {_percent(facts['false_alarm_rate'], 1)}."
         )
     return sentences
 
@@ -290,5 +295,5 @@ def _provenance(maps: Maps) -> list[tuple[str, str]]:
 
 def _command(maps: Maps) -> str:
     path = maps.region.path
-    name = maps.region.name if path is None or path.parent == SHIPPED else str(path)
+    name = maps.region.name if path is None or path.resolve().parent == SHIPPED.resolve() else str(path)
     return f"cohmap run {shlex.quote(name)} --output {shlex.quote(str(maps.folder))}"

@@ -9,14 +9,17 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+import zarr
 from odc.geo import CRS
 from odc.geo.geobox import GeoBox
 from scipy import ndimage
 
 from pipeline import cube
+from pipeline.cube import FloatArray
 from pipeline.export import variable_name
 from pipeline.figures import PairValue
 from pipeline.infer import map_key, maps_name
@@ -24,6 +27,8 @@ from pipeline.mosaic import Maps
 from pipeline.passes import Pair, Track
 from pipeline.quicklook import MapImage
 from pipeline.region import Region, Tile, crs_of
+
+Quantity = Literal["coherence", "sigma"]
 
 # Tiles a pair whose pixels are counted for its median and quartiles.
 TILES = 16
@@ -70,40 +75,48 @@ class PairMaps:
     def __init__(self, maps: Maps) -> None:
         self.maps = maps
         self._cubes = {track: cube.Cube(maps.folder, maps_name(track)) for track in maps.stacks.pairs}
+        self._arrays: dict[tuple[Track, str], zarr.Array[Any]] = {}
 
     def series(self, track: Track, polarisation: str, place: Place) -> list[PairValue]:
         """Coherence and sigma of every pair of a track at one pixel."""
-        band = variable_name(polarisation)
-        arrays = [self._cubes[track].array(f"{quantity}_{band}") for quantity in ("coherence", "sigma")]
+        at = slice(place.row, place.row + 1), slice(place.col, place.col + 1)
         found = []
         for pair in self.maps.stacks.pairs[track]:
-            position = self.maps.layer(pair).position
-            value, sigma = (float(np.asarray(array[position, place.row, place.col])) for array in arrays)
+            value, sigma = (float(self._read(pair, q, polarisation, at)[0, 0]) for q in ("coherence", "sigma"))
             found.append(_value(pair, value, value - sigma, value + sigma))
         return found
 
+    def tile(self, pair: Pair, quantity: Quantity, polarisation: str, tile: Tile) -> FloatArray:
+        """One tile of a pair's coherence or sigma."""
+        return self._read(pair, quantity, polarisation, (tile.rows, tile.cols))
+
+    def _read(self, pair: Pair, quantity: Quantity, polarisation: str, at: tuple[slice, slice]) -> FloatArray:
+        name = f"{quantity}_{variable_name(polarisation)}"
+        if (pair.track, name) not in self._arrays:
+            self._arrays[pair.track, name] = self._cubes[pair.track].array(name)
+        return np.asarray(self._arrays[pair.track, name][self.maps.layer(pair).position, *at], dtype=np.float32)
+
     def summary(self, pair: Pair) -> PairSummary:
         """Spread, valid share and shift of one pair."""
-        opened, position = self._cubes[pair.track], self.maps.layer(pair).position
         tiles = self.maps.stacks.pair_tiles(pair)
         spread = {}
         for polarisation in self.maps.region.config.passes.polarisations:
             counts = np.zeros(round(1 / BIN), dtype=np.int64)
             for tile in spread_out(tiles, TILES):
-                counts += count(opened.read_tile(f"coherence_{variable_name(polarisation)}", position, tile))
+                counts += count(self.tile(pair, "coherence", polarisation, tile))
             low, median, high = quantiles(counts, (0.25, 0.5, 0.75))
             spread[str(polarisation)] = _value(pair, median, low, high)
         valid = sum(valid_share(self.maps, pair, tile) * _pixels(tile) for tile in tiles) / self._region_pixels
-        dy, dx, quality = (float(values[position]) for values in self._shifts(pair.track))
-        return PairSummary(pair, spread, valid, (dy, dx, quality))
+        return PairSummary(pair, spread, valid, self._shift(pair))
 
     @cached_property
     def _region_pixels(self) -> int:
         return sum(_pixels(tile) for tile in self.maps.region.tiles)
 
-    def _shifts(self, track: Track) -> list[npt.NDArray[np.floating]]:
-        group = self._cubes[track].group
-        return [np.asarray(group[f"shift_{name}"]) for name in ("dy", "dx", "quality")]
+    def _shift(self, pair: Pair) -> tuple[float, float, float]:
+        group, position = self._cubes[pair.track].group, self.maps.layer(pair).position
+        dy, dx, quality = (float(np.asarray(group[f"shift_{name}"])[position]) for name in ("dy", "dx", "quality"))
+        return dy, dx, quality
 
 
 def valid_share(maps: Maps, pair: Pair, tile: Tile) -> float:

@@ -13,20 +13,18 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 from rasterio.windows import Window
 
-from pipeline import cube
 from pipeline.cube import FloatArray
-from pipeline.export import variable_name
 from pipeline.figures import draw_map
 from pipeline.mosaic import Maps
 from pipeline.passes import Pair
 from pipeline.plates import Plate, by_kind, reading_note
 from pipeline.products import NO_CLASS, Product
-from pipeline.quicklook import ERROR, LONGEST, Averager, MapImage, Style, open_map
+from pipeline.quicklook import COHERENCE, ERROR, LONGEST, Averager, MapImage, Style, open_map
 from pipeline.region import crs_of
-from pipeline.sampling import TILES, spread_out
+from pipeline.sampling import TILES, PairMaps, spread_out
 
-# Ends of the bins of true coherence by which errors are told apart.
-BINS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+# Equal bins of true coherence from 0 to 1, by which errors are told apart.
+BINS = 5
 OUTCOMES = Style(
     "",
     classes={
@@ -57,7 +55,7 @@ class Errors:
 
     sums: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(6))
     within: int = 0
-    by_bin: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros((len(BINS) - 1, 3)))
+    by_bin: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros((BINS, 3)))
 
     def add(self, estimate: FloatArray, sigma: FloatArray, truth: FloatArray) -> None:
         """Count pixels in which estimate and truth are known."""
@@ -65,9 +63,9 @@ class Errors:
         x, t = estimate[known].astype(np.float64), truth[known].astype(np.float64)
         self.sums += (x.size, x.sum(), t.sum(), (x * x).sum(), (t * t).sum(), (x * t).sum())
         self.within += int(np.count_nonzero(np.abs(x - t) <= sigma[known]))
-        place = np.clip(np.digitize(t, BINS) - 1, 0, len(BINS) - 2)
-        for column, values in enumerate((np.ones_like(x), x - t, (x - t) ** 2)):
-            self.by_bin[:, column] += np.bincount(place, values, len(BINS) - 1)
+        place = np.minimum((t * BINS).astype(np.intp), BINS - 1)
+        for column, values in enumerate((None, x - t, (x - t) ** 2)):
+            self.by_bin[:, column] += np.bincount(place, values, BINS)
 
     @property
     def pixels(self) -> int:
@@ -113,8 +111,8 @@ class Errors:
     def bins(self) -> list[tuple[str, float, float, float]]:
         """Share of the pixels, bias and RMSE in each bin of true coherence that holds any."""
         return [
-            (f"{low:.1f}–{high:.1f}", n / self.pixels, error / n, math.sqrt(square / n))
-            for low, high, (n, error, square) in zip(BINS, BINS[1:], self.by_bin, strict=False)
+            (f"{index / BINS:.1f}–{(index + 1) / BINS:.1f}", n / self.pixels, error / n, math.sqrt(square / n))
+            for index, (n, error, square) in enumerate(self.by_bin)
             if n
         ]
 
@@ -159,12 +157,12 @@ class Verdict:
     ----------
     errors
         By polarisation and temporal baseline in days.
-    error_map
-        Mean error over the pairs of the shortest baseline.
+    plates
+        Mean truth, and mean error, over the pairs of the shortest baseline.
     """
 
     errors: dict[tuple[str, int], Errors]
-    error_map: Plate
+    plates: tuple[Plate, ...]
     detections: tuple[Detection, ...]
 
 
@@ -176,23 +174,31 @@ def compare_with_truth(maps: Maps, products: Sequence[Product], source: KnowsTru
     bands = maps.region.config.passes.polarisations
     shortest = min(pair.days for pair in maps.pairs)
     errors = {(band, days): Errors() for band in bands for days in sorted({pair.days for pair in maps.pairs})}
-    drawn = Averager(maps.region.grid)
+    drawn_truth, drawn_error = Averager(maps.region.grid), Averager(maps.region.grid)
+    reader = PairMaps(maps)
     for pair in maps.pairs:
-        layer = maps.layer(pair)
-        opened = cube.Cube(maps.folder, layer.maps)
         for tile in spread_out(maps.stacks.pair_tiles(pair), TILES):
             for band in bands:
                 truth = source.true_coherence(pair, band, maps.region.window(tile))
-                names = (f"{quantity}_{variable_name(band)}" for quantity in ("coherence", "sigma"))
-                estimate, sigma = (opened.read_tile(name, layer.position, tile) for name in names)
-                errors[band, pair.days].add(estimate, sigma, truth)
+                estimate = reader.tile(pair, "coherence", band, tile)
+                errors[band, pair.days].add(estimate, reader.tile(pair, "sigma", band, tile), truth)
                 if band == bands[0] and pair.days == shortest:
-                    drawn.add(tile, estimate - truth)
+                    drawn_truth.add(tile, truth)
+                    drawn_error.add(tile, estimate - truth)
     return Verdict(
         errors={key: found for key, found in errors.items() if found.pixels},
-        error_map=_error_plate(drawn.image(), bands[0], shortest),
+        plates=(
+            _truth_plate(drawn_truth.image(), bands[0], shortest),
+            _error_plate(drawn_error.image(), bands[0], shortest),
+        ),
         detections=tuple(_detect(maps, mask, source) for mask in by_kind(products, "change-mask")),
     )
+
+
+def _truth_plate(image: MapImage, band: str, days: int) -> Plate:
+    title = f"True coherence in {band} at {days} days"
+    caption = f"True coherence in {band}, mean over the pairs {days} days apart.{reading_note(image)}"
+    return Plate(draw_map(image, COHERENCE, title), title, caption)
 
 
 def _error_plate(image: MapImage, band: str, days: int) -> Plate:
@@ -225,9 +231,9 @@ def _detect(maps: Maps, mask: Product, source: KnowsTruth) -> Detection:
             drawn[at][: part.shape[0], : part.shape[1]] = part
     to_grid = grid.affine
     coarse = Affine(to_grid.a * step, 0.0, to_grid.c, 0.0, to_grid.e * step, to_grid.f)
-    image = MapImage(drawn, GeoBox(drawn.shape, coarse, crs_of(grid)), float(step))
+    image = MapImage(drawn, GeoBox(drawn.shape, coarse, crs_of(grid)), step)
     title = f"Change mask {mask.polarisation} against the true event"
-    note = f" Every {step}th pixel is drawn." if step > 1 else ""
+    note = f" One pixel of {step} × {step} is drawn." if step > 1 else ""
     caption = (
         f"What the mask in {mask.polarisation} found of the true event, what it missed, and its false alarms.{note}"
     )

@@ -226,7 +226,7 @@ def test_windows_modes_spacings_and_devices_that_arent_there_are_named() -> None
     with pytest.raises(ModelError, match=r"'log-moments' has no mode 'raw'; choose one of calibrated"):
         registry.get("log-moments", mode="raw")
     with pytest.raises(ModelError, match=r"no unknown mode 'magic'; choose one of calibrated, inverted, raw"):
-        registry.get(mode="magic")
+        registry.get("log-correlation", mode="magic")
     with pytest.raises(ModelError, match=r"pixels of 10, 20, 30 m, too far from 90 m"):
         registry.get(spacing=90.0)
     with pytest.raises(ModelError, match="unknown device 'abacus'"):
@@ -247,7 +247,7 @@ def test_the_nearest_calibration_by_ratio_is_taken(spacing: float, calibrated_fo
 
 def test_the_version_tells_calibrations_apart() -> None:
     versions = {
-        registry.get(mode=mode, window=window, spacing=spacing).version
+        registry.get("log-correlation", mode=mode, window=window, spacing=spacing).version
         for mode in ("raw", "calibrated")
         for window in (15, 21)
         for spacing in (10.0, 30.0)

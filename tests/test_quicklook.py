@@ -51,7 +51,7 @@ UTM = CRS("EPSG:32632")
 
 def image_of(values: npt.ArrayLike) -> MapImage:
     pixels = np.asarray(values, dtype=np.float32)
-    return MapImage(pixels, GeoBox(pixels.shape, CORNER, UTM), 1.0)
+    return MapImage(pixels, GeoBox(pixels.shape, CORNER, UTM), 1)
 
 
 def pixels_of(png: bytes) -> npt.NDArray[np.uint8]:

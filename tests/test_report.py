@@ -205,8 +205,8 @@ def test_chosen_places_are_where_the_maps_say() -> None:
     region = make_region()
     values = np.full((128, 128), 0.5, dtype=np.float32)
     values[40, 90], values[70, 20], values[0, 0] = 0.9, 0.1, 1.0  # the corner is too near to the edge
-    mean = MapImage(values, region.grid, 1.0)
-    score = MapImage(np.where(np.arange(128) == 60, 5, 0) * np.ones((128, 1), dtype=np.float32), region.grid, 1.0)
+    mean = MapImage(values, region.grid, 1)
+    score = MapImage(np.where(np.arange(128) == 60, 5, 0) * np.ones((128, 1), dtype=np.float32), region.grid, 1)
     found = {place.name: (place.row, place.col) for place in telling_places(region, mean, score)}
     assert found["Highest mean coherence"] == (40, 90)
     assert found["Lowest mean coherence"] == (70, 20)
@@ -215,7 +215,7 @@ def test_chosen_places_are_where_the_maps_say() -> None:
 
 def test_a_place_is_found_on_the_grid_and_not_outside() -> None:
     grid = make_region().grid
-    lon, lat = MapImage(np.zeros((1, 1), np.float32), grid, 1.0).place(17.5, 42.5)
+    lon, lat = MapImage(np.zeros((1, 1), np.float32), grid, 1).place(17.5, 42.5)
     assert locate(grid, lon, lat) == (17, 42)
     assert locate(grid, lon + 1, lat) is None
 

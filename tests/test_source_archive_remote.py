@@ -8,6 +8,7 @@ import fsspec
 import numpy as np
 import pytest
 
+from pipeline.addresses import Ranges
 from pipeline.errors import CohmapError
 from pipeline.passes import Pass, group
 from pipeline.sources import Query
@@ -51,7 +52,7 @@ def test_many_threads_may_read_one_file(bucket: str) -> None:
 
 def test_only_the_ranges_asked_for_are_read(bucket: str) -> None:
     (one, _) = search(archive(bucket))
-    stream = files.Ranges(one.slices[0].hrefs["VV"])
+    stream = Ranges(one.slices[0].hrefs["VV"])
     assert stream.read(2) == b"II"
     assert stream.seek(-4, 2) == stream.tell()
     assert len(stream.read()) == 4

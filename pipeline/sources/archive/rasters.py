@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import math
-import posixpath
-import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import rasterio
 import shapely
 from affine import Affine
 from odc.geo import CRS
@@ -26,6 +22,7 @@ from shapely.affinity import translate
 from shapely.geometry import Polygon, box
 from shapely.geometry.base import BaseGeometry
 
+from pipeline.addresses import StreamError, open_raster
 from pipeline.config import Resampling
 from pipeline.errors import CohmapError
 from pipeline.sources.archive import files
@@ -40,7 +37,6 @@ _NESTS = 1e-6
 # pixels that are resampled at once: bounds the memory of large tiles
 _STRIP = 1 << 20
 _EDGE_POINTS = 17
-_READ_AHEAD = 1 << 18
 _NOWHERE = -1e9
 
 
@@ -70,29 +66,13 @@ class Reading:
 def opened(href: str) -> Iterator[Any]:
     """A raster opened for one thread; what goes wrong with it becomes one sentence.
 
-    Files that are not local are read by ranges through fsspec, with the same credentials that listed them.
-
     Raises
     ------
     CohmapError
         The file is gone, damaged, not georeferenced, or has more than one band.
     """
-    streams: list[files.Ranges] = []
-
-    def opener(*_: str, **__: str) -> io.BufferedReader:
-        streams.append(files.Ranges(href))
-        return io.BufferedReader(streams[-1], _READ_AHEAD)
-
     try:
-        with ExitStack() as stack:
-            path = files.local_path(href)
-            if path is not None:
-                dataset = stack.enter_context(rasterio.open(path))
-            else:
-                stack.enter_context(rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"))
-                # rasterio keeps open streams by name: a name of its own keeps threads apart
-                alias = f"{uuid.uuid4().hex}/{posixpath.basename(href)}"
-                dataset = stack.enter_context(rasterio.open(alias, opener=opener))
+        with open_raster(href) as dataset:
             _require_usable(dataset, href)
             yield dataset
     except NotGeoreferencedWarning:  # raised where warnings are errors
@@ -100,10 +80,9 @@ def opened(href: str) -> Iterator[Any]:
     except (RasterioError, CPLE_BaseError, OSError) as error:  # rasterio lets some of GDAL's own errors through
         if not files.exists(href):
             raise CohmapError(f"{href} does not exist (any more); restore it, or plan again without it") from None
-        failure = next((stream.failure for stream in streams if stream.failure), None)
-        if failure:
+        if isinstance(error, StreamError):
             raise CohmapError(
-                f"{href} can't be read ({failure}); check the connection and the server, and run again"
+                f"{href} can't be read ({error}); check the connection and the server, and run again"
             ) from None
         reason = str(error.__cause__ or error).splitlines()[0]
         raise CohmapError(f"{href} is truncated or damaged ({reason}); download it again") from None

@@ -13,6 +13,7 @@ from odc.geo.geobox import GeoBox
 from shapely.geometry.base import BaseGeometry
 
 from pipeline import config
+from pipeline.addresses import local_path
 from pipeline.errors import CohmapError
 from pipeline.passes import Pass, Slice
 from pipeline.sources import Query
@@ -49,7 +50,7 @@ class ArchiveSource:
 
     def __init__(self, settings: config.ArchiveSource) -> None:
         self.settings = settings
-        self.requests = _REMOTE_REQUESTS if files.local_path(settings.path) is None else min(8, os.cpu_count() or 1)
+        self.requests = _REMOTE_REQUESTS if local_path(settings.path) is None else min(8, os.cpu_count() or 1)
         self._layout = None if settings.layout == "stac" else names.layout(settings)
         self._outlines: dict[str, BaseGeometry] = {}
         self._require_coherent()

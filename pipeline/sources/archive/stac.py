@@ -11,6 +11,7 @@ import shapely
 from shapely.geometry import shape
 from shapely.geometry.base import BaseGeometry
 
+from pipeline.addresses import local_path
 from pipeline.errors import CohmapError
 from pipeline.passes import Direction
 from pipeline.sources.archive import files
@@ -29,7 +30,7 @@ def scenes(uri: str, requests: int) -> list[Scene]:
         There is no such file, it is no STAC, it has no such item, or an item lacks its date.
     """
     single = uri.lower().endswith(_SUFFIXES)
-    hrefs = [files.local_path(uri) or uri] if single else [entry.href for entry in files.listing(uri, _SUFFIXES)]
+    hrefs = [local_path(uri) or uri] if single else [entry.href for entry in files.listing(uri, _SUFFIXES)]
     with ThreadPoolExecutor(requests) as pool:
         documents = list(pool.map(files.read_json, hrefs))
     found: dict[str, Scene] = {}
