@@ -18,6 +18,9 @@ R = TypeVar("R")
 
 # Tasks handed out at once, per worker: enough to keep it busy, few enough that Ctrl-C is quick and memory bounded.
 AHEAD = 3
+# Dask has workers give freed memory back to the system at once, and glibc maps every large array anew, page by page:
+# on tiles of floats that took longer than the estimates. Kept for the next tile instead, up to 256 MiB a worker.
+WORKER_ENVIRONMENT = {"MALLOC_MMAP_THRESHOLD_": str(1 << 28), "MALLOC_TRIM_THRESHOLD_": str(1 << 28)}
 
 
 def one_thread(function: Callable[[T], R], task: T) -> R:
@@ -100,6 +103,7 @@ class Pool:
     def _connect(self) -> Any:
         if self._client is not None:
             return self._client
+        import dask
         from distributed import Client, LocalCluster
 
         logging.getLogger("distributed").setLevel(logging.ERROR)
@@ -115,6 +119,8 @@ class Pool:
             if not self._size():
                 raise CohmapError(f"the scheduler at {self._scheduler} has no workers; start some with `dask worker`")
             return self._client
+        key = "distributed.nanny.pre-spawn-environ"
+        self._stack.enter_context(dask.config.set({key: {**dask.config.get(key), **WORKER_ENVIRONMENT}}))
         cluster = self._stack.enter_context(
             LocalCluster(
                 n_workers=self._workers,
