@@ -158,7 +158,9 @@ def ensure(folder: Folder, name: str, grid: GeoBox, tile: int, layout: Layout, a
             values[order[entry_id]] if entry_id in order else old[position] for position, entry_id in enumerate(merged)
         ]
         _set_array(group, coord, np.asarray(grown, dtype=values.dtype), (layout.axis,), coord_attrs)
-    group.attrs.update({**attrs, layout.listing: list(merged.values())})
+    # named here, they are coordinates for plain xarray too, and rioxarray finds the CRS
+    coordinates = " ".join(sorted({"spatial_ref", *layout.coords}))
+    group.attrs.update({**attrs, "coordinates": coordinates, layout.listing: list(merged.values())})
     with warnings.catch_warnings():
         # Plain xarray warns where there is no consolidated metadata, zarr where there is: the reader's peace wins.
         warnings.filterwarnings("ignore", message="Consolidated metadata is currently not part")

@@ -92,7 +92,7 @@ def test_plain_xarray_reads_it_without_a_warning(folder: Folder) -> None:
     ensure(folder, 12, 0).write_tile("vv", 0, TILE, values())
     import rioxarray  # noqa: F401 - as its user would
 
-    dataset = xr.open_zarr(folder.address("stack/a.zarr"), decode_coords="all")
+    dataset = xr.open_zarr(folder.address("stack/a.zarr"))
     assert dataset.vv.dims == ("time", "y", "x")
     assert dataset.odc.geobox == REGION.grid
     assert dataset.rio.crs.to_epsg() == 32632

@@ -50,27 +50,26 @@ def main() -> None:
         chosen += [like[index] for index in picks]
 
     answers: dict[str, list[tuple[FloatArray, FloatArray, FloatArray]]] = {}
+    rows: dict[str, Scores] = {}
     for polarisation in region.config.passes.polarisations:
         for pair in track(chosen, description=f"pairs, {polarisation}"):
             images = [
                 source.read(by_id[name], region.grid, (polarisation,))[0] for name in (pair.reference, pair.secondary)
             ]
             truth = source.true_coherence(pair, polarisation, region.grid)
-            constant = np.full_like(truth, truth.mean())
-            answers.setdefault(f"constant|{polarisation}", []).append((constant, np.zeros_like(truth), truth))
             for info in registry.available():
                 for mode in info.modes:
                     estimator = registry.get(info.name, mode=mode, spacing=region.config.grid.spacing, device="cpu")
-                    estimate = estimator.estimate(*images)
+                    maps = estimator.estimate(*images)
                     key = f"{info.name} {info.window} px, {mode}|{polarisation}"
-                    answers.setdefault(key, []).append((*estimate, truth))
-    rows = {key: _score(values, constant=key.startswith("constant")) for key, values in answers.items()}
+                    answers.setdefault(key, []).append((*maps, truth))
+    for key, values in answers.items():
+        estimate, sigma, truth = (np.stack(arrays) for arrays in zip(*values, strict=True))
+        band = key.partition("|")[2]
+        if f"constant|{band}" not in rows:
+            rows[f"constant|{band}"] = score(np.full_like(truth, truth.mean()), truth, None)
+        rows[key] = score(estimate, truth, sigma)
     _print(rows, len(chosen), arguments.write)
-
-
-def _score(values: list[tuple[FloatArray, FloatArray, FloatArray]], *, constant: bool) -> Scores:
-    estimate, sigma, truth = (np.stack(arrays) for arrays in zip(*values, strict=True))
-    return score(estimate, truth, None if constant else sigma)
 
 
 def _print(rows: dict[str, Scores], pairs: int, write: Path | None) -> None:
