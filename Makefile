@@ -22,7 +22,8 @@ test: lint
 	$(BIN)/pytest
 
 bench: $(VENV)/.installed
-	$(BIN)/python -m tests.benchmarks.estimators
+	$(BIN)/python -m tests.benchmarks.estimators --misregistration
+	$(BIN)/python -m tests.benchmarks.demo_region --pairs 2
 
 docs: $(VENV)/.installed
 	$(BIN)/python docs/generate.py

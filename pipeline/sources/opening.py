@@ -34,7 +34,9 @@ def open_source(region: Region, project: str | None = None) -> Source:
         case EarthEngineSource():
             from pipeline.sources import earthengine
 
-            return earthengine.EarthEngineSource(settings, project)
+            key = settings.service_account_key
+            located = settings.model_copy(update={"service_account_key": key and _beside(region, key)})
+            return earthengine.EarthEngineSource(located, project)
 
 
 def _beside(region: Region, path: str) -> str:

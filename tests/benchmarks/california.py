@@ -47,8 +47,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("output", type=Path)
     parser.add_argument("source", type=Path)
+    parser.add_argument("--region", default="california-t137", help="the region that was run, if a copy with changes")
     arguments = parser.parse_args()
-    region = open_region("california-t137")
+    region = open_region(arguments.region)
     settings = region.config.estimator
     estimator = registry.get(settings.name, window=settings.window, mode=settings.mode, spacing=30.0, device="cpu")
     console = Console(width=120)
