@@ -9,7 +9,7 @@ run writes identical files.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import numpy as np
@@ -94,10 +94,17 @@ def title_of(region: Region) -> str:
 
 def attribution(maps: Maps) -> str:
     """What the data are and whom they come from, in the words that the Copernicus terms ask for."""
-    if maps.region.config.source.kind == "simulated":
+    return credit(
+        maps.region, {start.year for pair in maps.pairs for start in (pair.reference_start, pair.secondary_start)}
+    )
+
+
+def credit(region: Region, years: Collection[int]) -> str:
+    """The same, for images of the given years."""
+    if region.config.source.kind == "simulated":
         return "Simulated data: no satellite saw this landscape."
-    years = sorted({start.year for pair in maps.pairs for start in (pair.reference_start, pair.secondary_start)})
-    span = f"{years[0]}" if len(years) == 1 else f"{years[0]}-{years[-1]}"
+    first, last = min(years), max(years)
+    span = f"{first}" if first == last else f"{first}-{last}"
     return f"Contains modified Copernicus Sentinel data {span}."
 
 

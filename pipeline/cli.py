@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
+import datetime as dt
+import shlex
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+import warnings
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -13,15 +13,13 @@ from typing import Annotated
 import typer
 
 from pipeline import __version__
-from pipeline.compute import Pool, available_cores
-from pipeline.config import ArchiveSource
+from pipeline.compute import available_cores
 from pipeline.console import Terminal, show_plan
-from pipeline.errors import CohmapError
+from pipeline.errors import CohmapError, Stopped
 from pipeline.estimator import measure_rate, open_estimator
-from pipeline.plan import Plan, make_plan
-from pipeline.region import Region, open_region, shipped
-from pipeline.sources import Source
-from pipeline.storage import Folder, lock
+from pipeline.job import open_job, output_folder
+from pipeline.plan import PLAN
+from pipeline.region import open_region, shipped
 
 app = typer.Typer(
     name="cohmap",
@@ -67,105 +65,6 @@ SourcePath = Annotated[str | None, typer.Option(help="Another folder or URI for 
 Project = Annotated[str | None, typer.Option(help="Google Cloud project, for source.kind = 'earthengine'.")]
 
 
-@dataclass(frozen=True)
-class _Job:
-    """What every stage of one command shares."""
-
-    region: Region
-    folder: Folder
-    pool: Pool
-    terminal: Terminal
-    device: str
-    project: str | None
-
-    def plan(self) -> tuple[Plan, Source]:
-        from pipeline.sources.opening import open_source
-
-        source = open_source(self.region, self.project)
-        return make_plan(self.region, source), source
-
-    def export(self) -> None:
-        from pipeline.export import export
-
-        plan, source = self.plan()
-        self.folder.write_json("plan.json", plan.to_json())
-        for note in plan.notes:
-            self.terminal.note(note)
-        export(plan, source, self.folder, self.terminal)
-
-    def infer(self) -> None:
-        from pipeline.infer import infer
-
-        infer(self.region, self.folder, self.pool, self.terminal, self.device)
-
-    def mosaic(self) -> None:
-        from pipeline.mosaic import mosaic
-
-        mosaic(self.region, self.folder, self.pool, self.terminal)
-
-    def change(self) -> None:
-        from pipeline.change import change
-
-        change(self.region, self.folder, self.pool, self.terminal)
-
-    def report(self) -> str:
-        from pipeline.catalog import write_catalog
-        from pipeline.report import write_report
-        from pipeline.sources.opening import open_source
-
-        self.terminal.start("report", 1, 0)
-        write_catalog(self.region, self.folder)
-        # only a simulated source knows the truth; the others need not be reachable for a report
-        simulated = self.region.config.source.kind == "simulated"
-        address = write_report(self.region, self.folder, open_source(self.region) if simulated else None)
-        self.terminal.finish()
-        return address
-
-
-@contextlib.contextmanager
-def _job(
-    region: str,
-    output: str | None,
-    *,
-    workers: int | None = None,
-    scheduler: str | None = None,
-    device: Device = Device.auto,
-    quiet: bool = False,
-    source_path: str | None = None,
-    project: str | None = None,
-) -> Iterator[_Job]:
-    terminal = Terminal(quiet=quiet)
-    opened = _with_source_path(open_region(region), source_path)
-    folder = Folder(output or opened.config.output.uri or f"out/{opened.name}")
-    folder.require_writable()
-    with lock(folder):
-        if leftovers := folder.sweep():
-            terminal.note(f"removed {leftovers} unfinished files of a run that was killed")
-        open_estimator(opened, device.value)  # a wrong name is told before anything is spent
-        try:
-            with Pool(workers, scheduler) as pool:
-                yield _Job(opened, folder, pool, terminal, device.value, project)
-            terminal.finish()
-        except KeyboardInterrupt:
-            terminal.stop()
-            sys.stderr.write("cohmap: stopped; give the same command again to continue where it was\n")
-            raise typer.Exit(130) from None
-        finally:
-            terminal.stop()
-
-
-def _with_source_path(region: Region, source_path: str | None) -> Region:
-    if source_path is None:
-        return region
-    source = region.config.source
-    if not isinstance(source, ArchiveSource):
-        raise CohmapError(f"--source-path goes with source.kind = 'archive', not '{source.kind}'")
-    moved = source.model_copy(
-        update={"path": source_path if "://" in source_path else str(Path(source_path).absolute())}
-    )
-    return Region(region.config.model_copy(update={"source": moved}), region.area, region.path)
-
-
 @app.command()
 def run(
     region: RegionName,
@@ -178,12 +77,12 @@ def run(
     quiet: Quiet = False,
 ) -> None:
     """Do it all: plan, export, infer, mosaic, change, catalogue, report."""
-    with _job(
+    with open_job(
         region,
         output,
         workers=workers,
         scheduler=scheduler,
-        device=device,
+        device=device.value,
         quiet=quiet,
         source_path=source_path,
         project=project,
@@ -207,12 +106,12 @@ def plan(
     quiet: Quiet = False,
 ) -> None:
     """Say which passes, pairs and tiles a run would take, and what they cost; nothing is downloaded."""
-    with _job(region, output, workers=workers, quiet=quiet, source_path=source_path, project=project) as job:
+    with open_job(region, output, workers=workers, quiet=quiet, source_path=source_path, project=project) as job:
         made, _ = job.plan()
-        job.folder.write_json("plan.json", made.to_json())
+        job.folder.write_json(PLAN, made.to_json())
         rate = measure_rate(open_estimator(job.region, "cpu"))
         show_plan(job.terminal.console, made, rate, available_cores() if workers is None else workers)
-        job.terminal.say(f"the plan is in {job.folder.address('plan.json')}")
+        job.terminal.say(f"the plan is in {job.folder.address(PLAN)}")
 
 
 @app.command()
@@ -224,7 +123,7 @@ def export(
     quiet: Quiet = False,
 ) -> None:
     """Stage 1: read the source's pixels into one Zarr stack per track."""
-    with _job(region, output, quiet=quiet, source_path=source_path, project=project) as job:
+    with open_job(region, output, quiet=quiet, source_path=source_path, project=project) as job:
         job.export()
         job.terminal.say(f"the stacks are in {job.folder.address('stack')}")
 
@@ -239,7 +138,7 @@ def infer(
     quiet: Quiet = False,
 ) -> None:
     """Stage 2: estimate coherence and sigma of every pair, from the exported stacks."""
-    with _job(region, output, workers=workers, scheduler=scheduler, device=device, quiet=quiet) as job:
+    with open_job(region, output, workers=workers, scheduler=scheduler, device=device.value, quiet=quiet) as job:
         job.infer()
         job.terminal.say(f"the pair maps are in {job.folder.address('pairs')}")
 
@@ -253,7 +152,7 @@ def mosaic(
     quiet: Quiet = False,
 ) -> None:
     """Stage 3: write pair maps, and their means over time and tracks, as cloud-optimised GeoTIFFs."""
-    with _job(region, output, workers=workers, scheduler=scheduler, quiet=quiet) as job:
+    with open_job(region, output, workers=workers, scheduler=scheduler, quiet=quiet) as job:
         job.mosaic()
         job.terminal.say(f"the maps are in {job.folder.address('products')}")
 
@@ -267,7 +166,7 @@ def change(
     quiet: Quiet = False,
 ) -> None:
     """Map where coherence dropped across the event, or after the baseline period."""
-    with _job(region, output, workers=workers, scheduler=scheduler, quiet=quiet) as job:
+    with open_job(region, output, workers=workers, scheduler=scheduler, quiet=quiet) as job:
         job.change()
         job.terminal.say(f"the change maps are in {job.folder.address('products/change')}")
 
@@ -275,16 +174,37 @@ def change(
 @app.command()
 def report(region: RegionName, output: OutputUri = None, quiet: Quiet = False) -> None:
     """Write the STAC catalogue and the page to look at."""
-    with _job(region, output, quiet=quiet) as job:
+    with open_job(region, output, quiet=quiet) as job:
         address = job.report()
         job.terminal.say(f"look at {address}; the catalogue is in {job.folder.address('catalog')}")
+
+
+@app.command(name="map")
+def show_map(
+    region: RegionName,
+    output: OutputUri = None,
+    notebook: Annotated[Path | None, typer.Option(help="The notebook to write; map.ipynb in the results.")] = None,
+    show: Annotated[bool, typer.Option("--open/--no-open", help="Open it in the browser, or only write it.")] = True,
+    earthengine: Annotated[bool | None, typer.Option(help="Over Earth Engine's maps; default: as the source.")] = None,
+    date: Annotated[dt.datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Day of the image below.")] = None,
+    project: Project = None,
+) -> None:
+    """Look at the maps in the browser, over each other; needs `pip install 'cohmap[map]'`."""
+    from pipeline.notebook import serve, voila_command, write_notebook
+
+    opened, day = open_region(region), date.date() if date else None
+    folder = output_folder(opened, output)
+    written = write_notebook(opened, folder, notebook, earthengine=earthengine, project=project, date=day)
+    typer.echo(f"the map is in {written}; `{shlex.join(voila_command(written))}` opens it")
+    if show:
+        serve(written)
 
 
 @app.command()
 def estimate(
     reference: Annotated[str, typer.Argument(metavar="REFERENCE.tif", help="The earlier detected image.")],
     secondary: Annotated[str, typer.Argument(metavar="SECONDARY.tif", help="The later one, on the same grid.")],
-    output: Annotated[Path, typer.Option("--output", help="The GeoTIFF to write: band 1 coherence, band 2 sigma.")],
+    output: Annotated[str, typer.Option("--output", help="The GeoTIFF to write: band 1 coherence, band 2 sigma.")],
     estimator: Annotated[str | None, typer.Option(help="One of `cohmap estimators`.")] = None,
     window: Annotated[int | None, typer.Option(help="Window in pixels (odd), for the classical ones.")] = None,
     units: Annotated[UnitsName, typer.Option(help="What the pixels are.")] = UnitsName.linear,
@@ -359,11 +279,15 @@ def _root(
 
 def main() -> None:
     """Entry point: errors a user can mend are one sentence and exit code 2."""
+    warnings.filterwarnings("ignore", message="Dataset has no geotransform")  # the error that follows says it better
     try:
         app()
     except CohmapError as error:
         sys.stderr.write(f"cohmap: {error}\n")
         sys.exit(2)
+    except Stopped:
+        sys.stderr.write("cohmap: stopped; give the same command again to continue where it was\n")
+        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import os
+import queue
 from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -12,6 +14,7 @@ from typing import Any, Self, TypeVar
 from threadpoolctl import threadpool_limits
 
 from pipeline.errors import CohmapError
+from pipeline.interrupts import kept_from_children, postponed
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -55,8 +58,8 @@ class Pool:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stack.close()
         self._client = None
+        self._stack.close()
 
     def run(self, function: Callable[[T], R], tasks: Iterable[T]) -> Iterator[tuple[T, R]]:
         """Run `function` on every task, yielding each task with its result as it is done, in no order.
@@ -74,28 +77,37 @@ class Pool:
         yield from self._run_on_cluster(function, first, waiting)
 
     def _run_on_cluster(self, function: Callable[[T], R], first: T, waiting: Iterator[T]) -> Iterator[tuple[T, R]]:
-        from distributed import as_completed
+        from distributed import KilledWorker
 
-        client = self._connect()
+        with postponed():
+            client = self._connect()
         running: dict[Any, T] = {}
+        finished: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
-        def submit(task: T) -> Any:
-            future = client.submit(one_thread, function, task, pure=False)
-            running[future] = task
-            return future
+        def submit(tasks: Iterable[T]) -> None:
+            with postponed():
+                for task in tasks:
+                    future = client.submit(one_thread, function, task, pure=False)
+                    running[future] = task
+                    future.add_done_callback(finished.put)
 
-        finished = as_completed([submit(first)])
-        for _, task in zip(range(AHEAD * max(self._size(), 1) - 1), waiting, strict=False):
-            finished.add(submit(task))
         try:
-            for future in finished:
-                task = running.pop(future)
-                yield task, future.result()
-                following = next(waiting, None)
-                if following is not None:
-                    finished.add(submit(following))
+            submit([first, *itertools.islice(waiting, AHEAD * max(self._size(), 1) - 1)])
+            while running:
+                future = finished.get()  # here, and while the result is used, is where Ctrl-C may strike
+                with postponed():
+                    task, result = running.pop(future), future.result()
+                yield task, result
+                submit(itertools.islice(waiting, 1))
+        except KilledWorker:
+            raise CohmapError(
+                "a worker process died again and again on one tile, perhaps for lack of memory; "
+                "take fewer --workers, or a smaller [grid] tile in another --output"
+            ) from None
         finally:
-            client.cancel(list(running))
+            if self._client is client:  # else the pool is closed, and its tasks with it
+                with postponed():
+                    client.cancel(list(running))
 
     def _size(self) -> int:
         return len(self._client.ncores())
@@ -106,7 +118,7 @@ class Pool:
         import dask
         from distributed import Client, LocalCluster
 
-        logging.getLogger("distributed").setLevel(logging.ERROR)
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what goes wrong is raised here
         if self._scheduler is not None:
             try:
                 client = Client(self._scheduler, timeout=10)
@@ -121,15 +133,16 @@ class Pool:
             return self._client
         key = "distributed.nanny.pre-spawn-environ"
         self._stack.enter_context(dask.config.set({key: {**dask.config.get(key), **WORKER_ENVIRONMENT}}))
-        cluster = self._stack.enter_context(
-            LocalCluster(
-                n_workers=self._workers,
-                threads_per_worker=1,
-                processes=True,
-                dashboard_address=":0",
-                silence_logs=logging.ERROR,
+        with kept_from_children():
+            cluster = self._stack.enter_context(
+                LocalCluster(
+                    n_workers=self._workers,
+                    threads_per_worker=1,
+                    processes=True,
+                    dashboard_address=":0",
+                    silence_logs=logging.CRITICAL,
+                )
             )
-        )
         self._client = self._stack.enter_context(Client(cluster))
         return self._client
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import difflib
+import json
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -20,7 +21,7 @@ Resampling = Literal["nearest", "bilinear", "cubic"]
 class Table(BaseModel):
     """A table of the region file: unknown keys are refused, nothing is coerced in silence."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Area(Table):
@@ -79,7 +80,9 @@ class ArchiveSource(Table):
     units: Literal["linear", "db", "amplitude"] | None = Field(
         None, description="linear power, dB or amplitude; needed for 'pattern' and 'stac', known for the others"
     )
-    nodata: float | None = Field(None, description="extra nodata value, besides NaN and what the files declare")
+    nodata: float | None = Field(
+        None, allow_inf_nan=True, description="extra nodata value, besides NaN and what the files declare"
+    )
     platform: str | None = Field(None, description="e.g. S1A, where file names don't tell")
     relative_orbit: int | None = Field(None, ge=1, le=175, description="track, where file names don't tell")
     direction: Literal["ascending", "descending"] | None = Field(None, description="where file names don't tell")
@@ -221,7 +224,7 @@ def load(path: Path) -> RegionConfig:
         The file is missing, isn't TOML, or breaks the schema; names the key, the value and the mend.
     """
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        data = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise CohmapError(f"no region file at {path}; `cohmap regions` lists those there are") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -234,7 +237,8 @@ def load(path: Path) -> RegionConfig:
 def parse(data: dict[str, Any], where: str) -> RegionConfig:
     """Check a region's settings; `where` names their origin in errors."""
     try:
-        return RegionConfig.model_validate(data)
+        # by way of JSON, whose arrays and dates are what a strict check takes for tuples and dates
+        return RegionConfig.model_validate_json(json.dumps(data, default=str), strict=True)
     except ValidationError as error:
         raise CohmapError(f"{where}: {_sentence(error)}") from None
 
@@ -258,7 +262,7 @@ def _sentence(error: ValidationError) -> str:
     elif kind in {"union_tag_invalid", "union_tag_not_found"}:
         text = "source.kind must be one of 'simulated', 'archive', 'earthengine'"
     else:
-        text = f"'{key}' = {value!r} is not usable: {first['msg'].lower()}"
+        text = f"'{key}' = {value!r} is not usable: {first['msg'][:1].lower()}{first['msg'][1:]}"
     more = error.error_count() - 1
     return text + (f" (and {more} more)" if more else "")
 

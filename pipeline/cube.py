@@ -70,7 +70,9 @@ class Cube:
         try:
             self.group = zarr.open_group(folder.zarr(name), mode=mode, zarr_format=3, use_consolidated=False)
         except FileNotFoundError:
-            raise CohmapError(f"there is no {folder.address(name)}; run the stage before it first") from None
+            raise CohmapError(f"there is no {folder.address(name)}; {_mend(name)}") from None
+        except ValueError as error:
+            raise CohmapError(f"{folder.address(name)} is damaged ({error}); delete it and run again") from None
 
     @property
     def entries(self) -> list[dict[str, Any]]:
@@ -83,14 +85,15 @@ class Cube:
         for index, entry in enumerate(self.entries):
             if entry["id"] == entry_id:
                 return index
-        raise CohmapError(f"{self.folder.address(self.name)} holds no {entry_id}; run the stage before it first")
+        raise CohmapError(f"{self.folder.address(self.name)} holds no {entry_id}; {_mend(self.name)}")
 
     def array(self, variable: str) -> zarr.Array[Any]:
         """One data variable."""
         found = self.group.get(variable)
         if not isinstance(found, zarr.Array):
             there = ", ".join(sorted(k for k, a in self.group.arrays() if a.ndim == 3))
-            raise CohmapError(f"{self.folder.address(self.name)} has no '{variable}'; it has {there or 'nothing yet'}")
+            where = self.folder.address(self.name)
+            raise CohmapError(f"{where} has no '{variable}', it has {there or 'nothing yet'}; {_mend(self.name)}")
         return found
 
     def chunk_name(self, variable: str, index: int, tile: Tile) -> str:
@@ -131,6 +134,11 @@ class Cube:
         self.group[name][:] = values  # type: ignore[index]
 
 
+def _mend(name: str) -> str:
+    stage = "infer" if name.startswith("pairs/") else "export"
+    return f"run `cohmap {stage}` first"
+
+
 def ensure(folder: Folder, name: str, grid: GeoBox, tile: int, layout: Layout, attrs: Mapping[str, Any]) -> Cube:
     """Create a cube, or grow it to hold every entry; entries that are there keep their place.
 
@@ -142,7 +150,7 @@ def ensure(folder: Folder, name: str, grid: GeoBox, tile: int, layout: Layout, a
         The cube is there on another grid.
     """
     group = zarr.open_group(folder.zarr(name), mode="a", zarr_format=3, use_consolidated=False)
-    _require_grid(group, folder.address(name), grid, tile)
+    require_grid(group, folder.address(name), grid, tile)
     if "grid" not in group.attrs:
         group.attrs["grid"] = describe_grid(grid, tile)
     _write_coordinates(group, grid)
@@ -168,7 +176,8 @@ def ensure(folder: Folder, name: str, grid: GeoBox, tile: int, layout: Layout, a
     return Cube(folder, name, mode="r+")
 
 
-def _require_grid(group: zarr.Group, where: str, grid: GeoBox, tile: int) -> None:
+def require_grid(group: zarr.Group, where: str, grid: GeoBox, tile: int) -> None:
+    """Refuse a cube that lies on another grid."""
     stored = group.attrs.get("grid")
     if stored is not None and stored != describe_grid(grid, tile):
         raise CohmapError(
@@ -254,7 +263,7 @@ _NAN = "AAAAAAAA+H8="
 def open_cube(folder: Folder, name: str, axis: str) -> xr.Dataset:
     """The cube as a chunked xarray dataset, sorted along its growing axis; rioxarray and odc-geo know its CRS."""
     if not folder.exists(f"{name}/zarr.json"):
-        raise CohmapError(f"there is no {folder.address(name)}; run the stage before it first")
+        raise CohmapError(f"there is no {folder.address(name)}; {_mend(name)}")
     import rioxarray  # noqa: F401 - gives the dataset its .rio
 
     dataset: xr.Dataset = xr.open_zarr(folder.zarr(name), consolidated=False, decode_coords="all")

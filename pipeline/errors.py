@@ -6,3 +6,7 @@ class CohmapError(Exception):
 
     The command line prints the sentence and exits with code 2; nothing already written is touched.
     """
+
+
+class Stopped(Exception):  # noqa: N818 - what happened, not a mistake
+    """The user stopped the work; what is done stays done, and the same command continues."""

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import rasterio
+from odc.geo import CRS
 from odc.geo.geobox import GeoBox
-from rasterio.errors import RasterioError
-from rasterio.windows import Window
 
 from models import coregister
 from models.estimator import Estimator
+from pipeline.addresses import local_path
 from pipeline.compute import one_thread
 from pipeline.errors import CohmapError
 from pipeline.mosaic import PAIR_BANDS
@@ -23,71 +23,63 @@ from pipeline.products import Product, write_cog
 from pipeline.progress import Progress
 from pipeline.region import Tile
 from pipeline.register import SAMPLE_TILES, spread
-from pipeline.storage import Folder
+from pipeline.sources.archive import files, rasters
+from pipeline.sources.archive.units import Units
+from pipeline.storage import Folder, explain_full_disk
 
 TILE = 512
-
-Units = Literal["linear", "db", "amplitude"]
 
 
 class Raster:
     """One single-band raster, read in windows as linear power."""
 
     def __init__(self, path: str, units: Units) -> None:
-        self.path, self.units = path, units
-        try:
-            self._dataset = rasterio.open(path)
-        except RasterioError:
-            there = "://" in path or Path(path).exists()
-            what = "is no raster that GDAL can read; is it whole?" if there else "does not exist"
-            raise CohmapError(f"{path} {what}") from None
-        if self._dataset.count != 1:
-            raise CohmapError(f"{path} has {self._dataset.count} bands; give a file with one polarisation")
-        if np.issubdtype(np.dtype(self._dataset.dtypes[0]), np.complexfloating):
-            raise CohmapError(f"{path} is complex (SLC); this command takes detected images")
-        self.grid = GeoBox(self._dataset.shape, self._dataset.transform, self._dataset.crs)
+        self.path, self._reading = path, rasters.Reading(units)
+        if not files.exists(path):
+            raise CohmapError(f"{path} does not exist")
+        with rasters.opened(path) as dataset:
+            self.grid = GeoBox(dataset.shape, dataset.transform, CRS(dataset.crs))
 
     def read(self, tile: Tile, halo: int) -> npt.NDArray[np.float32]:
         """A tile with a margin, linear power, NaN where there is no data or no raster."""
-        window = Window(
-            tile.cols.start - halo, tile.rows.start - halo, tile.shape[1] + 2 * halo, tile.shape[0] + 2 * halo
-        )
         try:
-            masked = self._dataset.read(1, window=window, boundless=True, masked=True)
-        except RasterioError as error:
-            raise CohmapError(f"{self.path} can't be read ({error}); the file may be truncated, get it again") from None
-        values = np.ma.filled(masked.astype(np.float32), np.nan)
-        return self._to_power(values)
+            return rasters.read(self.path, self.grid[tile.rows, tile.cols].pad(halo), self._reading)
+        except CohmapError as error:
+            raise CohmapError(_as_options(str(error))) from None
 
-    def _to_power(self, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        if self.units == "db":
-            return np.asarray(10 ** (values / 10), dtype=np.float32)
-        if np.any(values < 0):
-            raise CohmapError(
-                f"{self.path} holds values below zero, so it is not {self.units}; say --units db if it is dB"
-            )
-        if self.units == "amplitude":
-            values = values**2
-        values[values == 0] = np.nan  # a zero-filled border is no backscatter
-        return values
+
+def _as_options(sentence: str) -> str:
+    """What a sentence says of a region file's settings, said of this command's options."""
+    nodata = "declare it as the file's nodata value, "
+    return sentence.replace("source.units = ", "--units ").replace("set source.nodata = ", nodata)
 
 
 def estimate_files(
-    reference: str, secondary: str, output: Path, estimator: Estimator, units: Units, progress: Progress
-) -> Path:
+    reference: str, secondary: str, output: str, estimator: Estimator, units: Units, progress: Progress
+) -> str:
     """Estimate coherence of two rasters on one grid and write a COG: band 1 coherence, band 2 sigma.
+
+    Parameters
+    ----------
+    reference, secondary, output
+        Paths or URIs.
+
+    Returns
+    -------
+    str
+        Where the COG is.
 
     Raises
     ------
     CohmapError
-        A file can't be read, or the two are not on one grid.
+        A file can't be read, the two are not on one grid, or the output is one of them or no .tif.
     """
+    folder, name = _target(output, (reference, secondary))
     images = Raster(reference, units), Raster(secondary, units)
     grid = images[0].grid
     _require_one_grid(images[0], images[1])
-    if output.is_dir() or not output.name:
-        raise CohmapError(f"--output {output} is a folder; give a file, e.g. {output / 'coherence.tif'}")
-    folder = Folder(str(output.parent))
+    for doubt in _doubts(reference, secondary):
+        progress.note(doubt)
     folder.require_writable()
     height, width = grid.shape
     tiles = [Tile(row, col, TILE, (height, width)) for row in _count(height) for col in _count(width)]
@@ -95,9 +87,9 @@ def estimate_files(
         [coregister.estimate_shift(*(image.read(tile, 0) for image in images)) for tile in spread(tiles, SAMPLE_TILES)]
     )
     product = Product(
-        id=output.stem,
+        id=name.removesuffix(".tif"),
         kind="coherence",
-        path=output.name,
+        path=name,
         title=f"InSAR coherence of {Path(reference).name} and {Path(secondary).name}",
         bands=PAIR_BANDS,
         track="",
@@ -122,8 +114,39 @@ def estimate_files(
             yield tile, np.stack([values[inner, inner] for values in maps])
             progress.advance()
 
-    write_cog(folder, product, grid, blocks())
-    return output
+    with explain_full_disk(folder):
+        write_cog(folder, product, grid, blocks())
+    return folder.address(name)
+
+
+def _target(output: str, images: tuple[str, str]) -> tuple[Folder, str]:
+    """Folder and name of the output, once it is sure that none of the images is overwritten."""
+    parent, _, name = output.rpartition("/") if "://" in output else (Path(output).parent, "", Path(output).name)
+    folder = Folder(str(parent))
+    if not name or (folder.local and (folder.local / name).is_dir()):
+        raise CohmapError(f"--output '{output}' is a folder; give a file, such as coherence.tif in it")
+    if not name.lower().endswith((".tif", ".tiff")):
+        raise CohmapError(f"--output {output} is no GeoTIFF by its name; let it end in .tif")
+    for image in images:
+        if _is_same_file(folder.address(name), image):
+            raise CohmapError(f"--output {output} would overwrite the image {image}; give another file")
+    return folder, name
+
+
+def _is_same_file(first: str, second: str) -> bool:
+    if first == second:
+        return True
+    paths = local_path(first), local_path(second)
+    return all(path and Path(path).exists() for path in paths) and Path(str(paths[0])).samefile(str(paths[1]))
+
+
+def _doubts(reference: str, secondary: str) -> Iterator[str]:
+    """What looks like a mistake and may be none."""
+    if _is_same_file(reference, secondary):
+        yield f"{reference} is compared with itself"
+    found = [re.findall(r"(?<![A-Z])(?:VV|VH|HH|HV)(?![A-Z])", Path(image).name) for image in (reference, secondary)]
+    if all(found) and not set(found[0]) & set(found[1]):
+        yield f"by their names one image is {found[0][-1]} and the other {found[1][-1]}; that gives no coherence"
 
 
 def spacing_of(path: str) -> float:

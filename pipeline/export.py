@@ -11,7 +11,7 @@ import numpy as np
 from pipeline import __version__, cube
 from pipeline.ledger import Ledger, checksum, digest
 from pipeline.passes import Pass, Track
-from pipeline.plan import Plan
+from pipeline.plan import PLAN, Plan
 from pipeline.progress import Progress
 from pipeline.region import Region, Tile
 from pipeline.sources import FloatArray, Source
@@ -66,6 +66,7 @@ def export(plan: Plan, source: Source, folder: Folder, progress: Progress) -> Ou
     """
     region = plan.region
     stacks = {track: ensure_stack(region, folder, track, passes) for track, passes in plan.passes.items()}
+    folder.write_json(PLAN, plan.to_json())
     _list_tracks(folder, tuple(stacks))
     with Ledger(folder, STAGE) as ledger:
         units = list(_units(plan, stacks))

@@ -111,39 +111,41 @@ def _tasks(
     shifts: Mapping[str, Shift],
     maps: Mapping[Track, cube.Cube],
 ) -> list[_Task]:
-    region = stacks.region
-    bands = region.config.passes.polarisations
-    tasks = []
+    bands = stacks.region.config.passes.polarisations
+    tasks: list[_Task] = []
     for track, pairs in stacks.pairs.items():
         stack_positions = {entry_id: index for index, entry_id in enumerate(stacks.passes[track])}
         map_positions = {entry["id"]: index for index, entry in enumerate(maps[track].entries)}
         for pair in pairs:
             shift = shifts[f"{track}/{pair.id}"]
-            halo = estimator.halo + coregister.shift_halo(shift)
-            around = -(-halo // region.config.grid.tile)
-            made_by = (estimator.name, estimator.version, spec.window, spec.mode, spec.spacing, bands)
-            for tile in stacks.pair_tiles(pair):
-                inputs = (
-                    stacks.inputs(track, pair.reference, tile, around),
-                    stacks.inputs(track, pair.secondary, tile, around),
+            tasks += [
+                _Task(
+                    output=stacks.folder.absolute,
+                    stack=stack_name(track),
+                    maps=maps_name(track),
+                    reference=stack_positions[pair.reference],
+                    secondary=stack_positions[pair.secondary],
+                    position=map_positions[pair.id],
+                    tile=tile,
+                    bands=bands,
+                    shift=shift,
+                    spec=spec,
+                    key=map_key(pair, tile),
+                    fingerprint=map_fingerprint(stacks, estimator, pair, tile, shift),
                 )
-                tasks.append(
-                    _Task(
-                        output=stacks.folder.absolute,
-                        stack=stack_name(track),
-                        maps=maps_name(track),
-                        reference=stack_positions[pair.reference],
-                        secondary=stack_positions[pair.secondary],
-                        position=map_positions[pair.id],
-                        tile=tile,
-                        bands=bands,
-                        shift=shift,
-                        spec=spec,
-                        key=map_key(pair, tile),
-                        fingerprint=digest(made_by, [shift.dy, shift.dx], inputs),
-                    )
-                )
+                for tile in stacks.pair_tiles(pair)
+            ]
     return tasks
+
+
+def map_fingerprint(stacks: Stacks, estimator: Estimator, pair: Pair, tile: Tile, shift: Shift) -> str:
+    """Digest of all that decides the maps of one pair and tile."""
+    settings, grid = stacks.region.config.estimator, stacks.region.config.grid
+    bands = stacks.region.config.passes.polarisations
+    made_by = (estimator.name, estimator.version, settings.window, settings.mode, grid.spacing, bands)
+    around = -(-(estimator.halo + coregister.shift_halo(shift)) // grid.tile)
+    inputs = [stacks.inputs(pair.track, name, tile, around) for name in (pair.reference, pair.secondary)]
+    return digest(made_by, [shift.dy, shift.dx], inputs)
 
 
 def map_variables(bands: tuple[str, ...]) -> list[str]:

@@ -17,12 +17,13 @@ from pipeline.errors import CohmapError
 from pipeline.estimator import open_estimator
 from pipeline.export import Outcome, variable_name
 from pipeline.infer import STAGE as INFER
-from pipeline.infer import map_key, maps_name
+from pipeline.infer import map_fingerprint, map_key, maps_name
 from pipeline.ledger import Ledger, digest
 from pipeline.passes import Pair, Track
 from pipeline.products import Band, Product, clipped, save_index, write_cog
 from pipeline.progress import Progress
 from pipeline.region import Region, Tile
+from pipeline.register import known_shifts
 from pipeline.stacks import Stacks, open_stacks
 from pipeline.storage import Folder
 
@@ -96,18 +97,26 @@ def open_maps(region: Region, folder: Folder) -> Maps:
     Raises
     ------
     CohmapError
-        They aren't there, or not all of them.
+        They aren't there, or not all of them, or not all are what the region's settings make of its stacks.
     """
     stacks = open_stacks(region, folder)
+    estimator, shifts = open_estimator(region, "cpu"), known_shifts(stacks)
     ledger = Ledger(folder, INFER)
+
+    def is_made(pair: Pair, tile: Tile) -> bool:
+        shift = shifts.get(f"{pair.track}/{pair.id}")
+        return shift is not None and ledger.matches(
+            map_key(pair, tile), map_fingerprint(stacks, estimator, pair, tile, shift)
+        )
+
     positions = {}
     for track, pairs in stacks.pairs.items():
         entries = {e["id"]: i for i, e in enumerate(cube.Cube(folder, maps_name(track)).entries)}
         for pair in pairs:
-            unfinished = [tile.key for tile in stacks.pair_tiles(pair) if ledger.get(map_key(pair, tile)) is None]
-            if pair.id not in entries or unfinished:
+            if pair.id not in entries or not all(is_made(pair, tile) for tile in stacks.pair_tiles(pair)):
                 raise CohmapError(
-                    f"the map of pair {pair.id} of track {track} is not finished; run `cohmap infer` first"
+                    f"the map of pair {pair.id} of track {track} is not finished, or was made with other settings than "
+                    "the region has now; run `cohmap infer` first"
                 )
             positions[f"{track}/{pair.id}"] = entries[pair.id]
     return Maps(region, folder, stacks, ledger, positions)

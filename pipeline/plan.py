@@ -14,6 +14,9 @@ from pipeline.errors import CohmapError
 from pipeline.passes import Pair, Pass, Track, group, make_pairs
 from pipeline.region import Region, Tile, crs_of, to_crs
 from pipeline.sources import Query, Source
+from pipeline.storage import Folder
+
+PLAN = "plan.json"
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,7 @@ class Plan:
         """The plan as a file people and scripts can read."""
         return {
             "region": self.region.name,
+            "source": self.region.config.source.kind,
             "grid": {"crs": str(self.region.grid.crs), "shape": list(self.region.grid.shape)},
             "tiles": len(self.region.tiles),
             "tracks": [
@@ -86,6 +90,19 @@ class Plan:
             "export_bytes": self.export_bytes,
             "notes": list(self.notes),
         }
+
+
+def require_own(folder: Folder, region: Region) -> None:
+    """Refuse a folder that holds the results of another region, or of another source: they would mix in its stacks."""
+    if not folder.exists(PLAN):
+        return
+    planned, kind = folder.read_json(PLAN), region.config.source.kind
+    there = planned["region"], planned.get("source", kind)
+    if there != (region.name, kind):
+        raise CohmapError(
+            f"output {folder} holds region '{there[0]}' from source '{there[1]}', not '{region.name}' from '{kind}'; "
+            "choose another --output, or delete it to start over"
+        )
 
 
 def make_plan(region: Region, source: Source) -> Plan:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -12,6 +13,8 @@ import numpy.typing as npt
 import rasterio
 import rasterio.shutil
 from odc.geo.geobox import GeoBox
+from rasterio._err import CPLE_BaseError
+from rasterio.errors import RasterioError
 from rasterio.features import geometry_mask
 from rasterio.windows import Window
 
@@ -104,7 +107,7 @@ class Product:
             "POLARISATION": self.polarisation,
             "REFERENCE_DATE": self.reference,
             "SECONDARY_DATE": self.secondary,
-            "TEMPORAL_BASELINE_DAYS": str(self.days),
+            "TEMPORAL_BASELINE_DAYS": str(self.days or ""),
             "ESTIMATOR": self.estimator,
             "PAIRS": " ".join(self.pairs),
             "REFERENCE_ASSETS": " ".join(self.reference_assets),
@@ -141,7 +144,7 @@ def write_cog(folder: Folder, product: Product, grid: GeoBox, blocks: Blocks) ->
         "interleave": "band",
         **kind,
     }
-    with folder.staged(product.path) as target:
+    with _explained(folder.address(product.path)), folder.staged(product.path) as target:
         draft = target.with_name(target.name + ".draft.partial")
         try:
             with rasterio.Env(GDAL_CACHEMAX=CACHE), rasterio.open(draft, "w", **plain) as dataset:
@@ -156,6 +159,15 @@ def write_cog(folder: Folder, product: Product, grid: GeoBox, blocks: Blocks) ->
                 _translate(draft, target, product)
         finally:
             draft.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _explained(where: str) -> Iterator[None]:
+    try:
+        yield
+    except (RasterioError, CPLE_BaseError) as error:
+        reason = str(error.__cause__ or error).splitlines()[0]
+        raise CohmapError(f"{where} can't be written ({reason}); make room there, then run again") from None
 
 
 def _translate(draft: Path, target: Path, product: Product) -> None:

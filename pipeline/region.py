@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import math
 from collections.abc import Iterator
@@ -137,12 +138,14 @@ def find(name: str) -> Path:
     direct = Path(name)
     if direct.suffix == ".toml" or direct.is_file():
         return direct
-    for folder in (Path("regions"), SHIPPED):
-        candidate = folder / f"{name}.toml"
-        if candidate.is_file():
-            return candidate
-    there = ", ".join(sorted(path.stem for path in shipped()))
-    raise CohmapError(f"no region called '{name}'; there are {there}; or give the path of a .toml file")
+    there = {path.stem: path for path in shipped()}
+    if name in there:
+        return there[name]
+    close = difflib.get_close_matches(name, there, n=1)
+    hint = f"did you mean '{close[0]}'? " if close else ""
+    raise CohmapError(
+        f"no region called '{name}'; {hint}there are {', '.join(sorted(there))}; or give the path of a .toml file"
+    )
 
 
 def shipped() -> list[Path]:
@@ -167,6 +170,8 @@ def read_area(area: Area, folder: Path) -> BaseGeometry:
                 f"{where}: west lies east of east; an area across the antimeridian is not supported, "
                 "make two regions, one on each side of 180 degrees"
             )
+        if south > north:
+            raise CohmapError(f"{where}: south lies north of north; the order is west, south, east, north")
         geometry: BaseGeometry = box(west, south, east, north)
     else:
         path = folder / str(area.geojson)
@@ -178,7 +183,7 @@ def read_area(area: Area, folder: Path) -> BaseGeometry:
 
 def _read_geojson(path: Path) -> BaseGeometry:
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise CohmapError(f"area.geojson {path} does not exist; the path is relative to the region file") from None
     except (OSError, ValueError) as error:
@@ -202,11 +207,11 @@ def _check_area(geometry: BaseGeometry, where: str) -> None:
     west, south, east, north = geometry.bounds
     if not (south >= -90 and north <= 90):
         raise CohmapError(f"{where}: latitudes run from -90 to 90; the order is west, south, east, north")
+    across = "an area across the antimeridian is not supported, make two regions, one on each side of 180 degrees"
     if not (west >= -180 and east <= 180):
-        raise CohmapError(
-            f"{where}: longitudes run from -180 to 180; an area across the antimeridian is not supported, "
-            "make two regions, one on each side of 180 degrees"
-        )
+        raise CohmapError(f"{where}: longitudes run from -180 to 180; {across}")
+    if east - west > 180:
+        raise CohmapError(f"{where}: the area spans {east - west:g} degrees of longitude, the long way round; {across}")
 
 
 def make_grid(area: BaseGeometry, settings: GridSettings) -> GeoBox:

@@ -40,15 +40,31 @@ class _Task:
 def register_pairs(stacks: Stacks, pool: Pool, progress: Progress) -> dict[str, Shift]:
     """Shift of every pair's secondary against its reference, by ``track/pair``; no shift where it is switched off."""
     if not stacks.region.config.estimator.coregister:
-        return {f"{track}/{pair.id}": coregister.NO_SHIFT for track, pairs in stacks.pairs.items() for pair in pairs}
+        return _no_shifts(stacks)
     with Ledger(stacks.folder, STAGE) as ledger:
-        tasks = [_task(stacks, pair) for pairs in stacks.pairs.values() for pair in pairs]
+        tasks = _tasks(stacks)
         todo = [task for task in tasks if not ledger.matches(task.key, task.fingerprint)]
         progress.start(STAGE, len(tasks), len(tasks) - len(todo))
         for task, shift in pool.run(_register, todo):
             ledger.record(task.key, task.fingerprint, "", dy=shift.dy, dx=shift.dx, quality=shift.quality)
             progress.advance()
         return {task.key: _read(ledger, task.key) for task in tasks}
+
+
+def known_shifts(stacks: Stacks) -> dict[str, Shift]:
+    """What `register_pairs` gave for exactly these images; pairs that it has not seen are left out."""
+    if not stacks.region.config.estimator.coregister:
+        return _no_shifts(stacks)
+    ledger = Ledger(stacks.folder, STAGE)
+    return {task.key: _read(ledger, task.key) for task in _tasks(stacks) if ledger.matches(task.key, task.fingerprint)}
+
+
+def _no_shifts(stacks: Stacks) -> dict[str, Shift]:
+    return {f"{track}/{pair.id}": coregister.NO_SHIFT for track, pairs in stacks.pairs.items() for pair in pairs}
+
+
+def _tasks(stacks: Stacks) -> list[_Task]:
+    return [_task(stacks, pair) for pairs in stacks.pairs.values() for pair in pairs]
 
 
 def _read(ledger: Ledger, key: str) -> Shift:

@@ -57,7 +57,7 @@ def open_stacks(region: Region, folder: Folder) -> Stacks:
     Raises
     ------
     CohmapError
-        Nothing was exported yet, or no two passes make a pair.
+        Nothing was exported yet, or on another grid, or no two passes make a pair.
     """
     stacks = Stacks(region, folder, Ledger(folder, export.STAGE))
     if not folder.exists(export.TRACKS):
@@ -68,7 +68,9 @@ def open_stacks(region: Region, folder: Folder) -> Stacks:
         track = Track(record["direction"], record["relative_orbit"])
         if not region.wants(track):
             continue
-        entries = {entry["id"]: entry for entry in cube.Cube(folder, stack_name(track)).entries}
+        stack = cube.Cube(folder, stack_name(track))
+        cube.require_grid(stack.group, folder.address(stack.name), region.grid, region.config.grid.tile)
+        entries = {entry["id"]: entry for entry in stack.entries}
         stacks.passes[track] = entries
         for entry_id, entry in entries.items():
             start = dt.datetime.fromisoformat(entry["start"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import tempfile
@@ -26,6 +27,8 @@ except ImportError:  # not a POSIX system
     fcntl = None  # type: ignore[assignment]
 
 PARTIAL = ".partial"
+# What the disk says when it takes no more, whoever was writing.
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
 
 
 @dataclass(frozen=True)
@@ -175,6 +178,19 @@ class Folder:
             return FsspecStore.from_url(f"{self.uri.rstrip('/')}/{name}")
         except ImportError as error:
             raise CohmapError(f"{self.uri}: {error}; `pip install 'cohmap[cloud]'` brings s3:// and gs://") from None
+
+
+@contextlib.contextmanager
+def explain_full_disk(folder: Folder) -> Iterator[None]:
+    """Turn an operating system's "no space left" into a sentence that names the folder."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise CohmapError(
+            f"output {folder} can't be written ({error.strerror}); make room, then give the same command again"
+        ) from None
 
 
 @contextlib.contextmanager

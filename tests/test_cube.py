@@ -84,7 +84,7 @@ def test_another_grid_is_refused(folder: Folder) -> None:
 
 
 def test_a_missing_cube_says_what_to_run(folder: Folder) -> None:
-    with pytest.raises(CohmapError, match="run the stage before it"):
+    with pytest.raises(CohmapError, match="run `cohmap export` first"):
         Cube(folder, "stack/none.zarr")
 
 

@@ -7,7 +7,7 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-STAGES = {"plan", "export", "register", "infer", "mosaic", "change", "catalog", "report", "cli"}
+STAGES = {"plan", "export", "register", "infer", "mosaic", "change", "catalog", "report", "job", "cli"}
 LONGEST_FILE = 400
 
 

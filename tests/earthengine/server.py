@@ -146,6 +146,7 @@ def _answer_caller(world: World, rest: str, request: Request) -> Answer:
     computations: Mapping[str, Callable[[World, Mapping[str, Any]], Answer]] = {
         "value:compute": _compute_value,
         "image:computePixels": _compute_pixels,
+        "maps": _create_map,
     }
     if rest == "algorithms":
         return algorithms()
@@ -183,6 +184,12 @@ def _compute_pixels(world: World, body: Mapping[str, Any]) -> bytes:
     if not isinstance(image, Image):
         raise EarthEngineError(f"Expected type: Image. Actual type: {type(image).__name__}.")
     return _encode(image, body)
+
+
+def _create_map(world: World, body: Mapping[str, Any]) -> dict[str, Any]:
+    """A map's name; its tiles are not simulated, so nothing is computed."""
+    del body
+    return {"name": f"projects/{world.project}/maps/0"}
 
 
 def _get_pixels(world: World, identifier: str, body: Mapping[str, Any]) -> bytes:
