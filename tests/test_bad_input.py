@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rasterio.errors import NotGeoreferencedWarning
 
 from tests.archive_files import REGION, region_file, write_archive, write_tif
 from tests.conftest import Command
@@ -36,6 +37,23 @@ def test_a_missing_region_file(cohmap: Command, tmp_path: Path) -> None:
     require_sentence(cohmap, tmp_path / "none.toml", "no region file")
 
 
+@pytest.mark.parametrize("name", ["demoo", "Demo"])
+def test_a_region_whose_name_is_nearly_right(cohmap: Command, name: str) -> None:
+    answer = cohmap("plan", name)
+    assert answer.code == 2
+    assert f"no region called '{name}'; did you mean 'demo'?" in answer.err
+
+
+def test_a_folder_where_a_region_file_should_be(cohmap: Command, tmp_path: Path) -> None:
+    (tmp_path / "r.toml").mkdir()
+    require_sentence(cohmap, tmp_path / "r.toml", "can't be read")
+
+
+def test_bytes_that_are_no_text(cohmap: Command, tmp_path: Path) -> None:
+    (tmp_path / "r.toml").write_bytes(bytes(range(256)))
+    require_sentence(cohmap, tmp_path / "r.toml", "r.toml")
+
+
 def test_a_missing_folder_of_images(cohmap: Command, tmp_path: Path) -> None:
     require_sentence(cohmap, region_file(tmp_path / "r.toml", tmp_path / "nowhere"), "nowhere", "does not exist")
 
@@ -50,6 +68,18 @@ def test_a_polygon_that_crosses_itself(cohmap: Command, tmp_path: Path, archive:
 def test_an_area_across_the_antimeridian(cohmap: Command, tmp_path: Path, archive: Path) -> None:
     region = region_file(tmp_path / "r.toml", archive, area="bbox = [179.9, -17.0, -179.9, -16.9]")
     require_sentence(cohmap, region, "antimeridian", "two regions")
+
+
+def test_a_polygon_across_the_antimeridian(cohmap: Command, tmp_path: Path, archive: Path) -> None:
+    ring = [[179.9, -17], [-179.9, -17], [-179.9, -16.9], [179.9, -16.9], [179.9, -17]]
+    (tmp_path / "fiji.geojson").write_text(json.dumps({"type": "Polygon", "coordinates": [ring]}))
+    region = region_file(tmp_path / "r.toml", archive, area='geojson = "fiji.geojson"')
+    require_sentence(cohmap, region, "fiji.geojson", "antimeridian", "two regions")
+
+
+def test_an_area_upside_down(cohmap: Command, tmp_path: Path, archive: Path) -> None:
+    region = region_file(tmp_path / "r.toml", archive, area="bbox = [11.0, 48.1, 11.1, 48.0]")
+    require_sentence(cohmap, region, "south lies north of north")
 
 
 def test_an_area_without_extent(cohmap: Command, tmp_path: Path, archive: Path) -> None:
@@ -109,6 +139,20 @@ def test_a_window_without_a_calibration(cohmap: Command, tmp_path: Path, archive
 def test_an_output_that_can_not_be_written(cohmap: Command, tmp_path: Path, archive: Path) -> None:
     (tmp_path / "out").write_text("a file")
     require_sentence(cohmap, region_file(tmp_path / "r.toml", archive), "can't be written")
+
+
+def test_an_image_without_a_place_on_the_ground(cohmap: Command, tmp_path: Path) -> None:
+    images = write_archive(tmp_path / "images", days=(0, 12))
+    name = sorted(images.glob("*.tif"))[1].name
+    with pytest.warns(NotGeoreferencedWarning):
+        write_tif(images / name, np.ones((128, 128)), crs=None, transform=None)
+    require_sentence(cohmap, region_file(tmp_path / "r.toml", images), name, "not georeferenced")
+
+
+def test_a_map_before_its_pairs(cohmap: Command, tmp_path: Path, archive: Path) -> None:
+    region = region_file(tmp_path / "r.toml", archive)
+    assert cohmap("export", str(region), "--output", str(tmp_path / "out")).code == 0
+    require_sentence(cohmap, region, "run `cohmap infer` first", stage="mosaic")
 
 
 @pytest.mark.parametrize("stage", ["infer", "mosaic", "report"])

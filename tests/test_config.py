@@ -42,6 +42,14 @@ def test_every_shipped_region_is_valid(path: Path) -> None:
         ({"passes": {"polarisations": ["VV", "VV"]}}, "names a band twice"),
         ({"pairs": {"mode": "all"}}, "needs max_days"),
         ({"pairs": {"baselines": [12]}}, "goes with mode = 'baselines'"),
+        ({"grid": {"spacing": "10"}}, "'grid.spacing' = '10' is not usable"),
+        (
+            {"grid": {"anchor": [float("nan"), 0]}},
+            "'grid.anchor.0' = nan is not usable",
+        ),
+        ({"area": {"bbox": [float("-inf"), 48, 11, 49]}}, "input should be a finite number"),
+        ({"passes": {"polarisations": ["VX"]}}, "input should be 'VV', 'VH', 'HH' or 'HV'"),
+        ({"passes": {"relative_orbit": True}}, "'passes.relative_orbit"),
         ({"change": {}}, "exactly one of event"),
         ({"change": {"event": "2020-01-01", "false_alarm_rate": 2}}, "'change.false_alarm_rate' = 2"),
     ],
@@ -52,6 +60,12 @@ def test_each_mistake_gets_its_sentence(change: dict[str, Any], sentence: str) -
     assert sentence in str(caught.value)
     assert str(caught.value).startswith("here.toml: ")
     assert "\n" not in str(caught.value)
+
+
+def test_a_byte_order_mark_is_no_mistake(tmp_path: Path) -> None:
+    path = tmp_path / "windows.toml"
+    path.write_bytes(b"\xef\xbb\xbf" + (SHIPPED / "demo.toml").read_bytes())
+    assert load(path).name == "demo"
 
 
 def test_a_file_that_is_no_toml_is_named(tmp_path: Path) -> None:

@@ -31,11 +31,11 @@ def to_the_command(process: subprocess.Popen[str]) -> None:
 @pytest.fixture(scope="module")
 def region(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("interrupts")
-    images = write_archive(folder / "images", days=range(0, 192, 12))
+    images = write_archive(folder / "images", days=range(0, 108, 12))
     return region_file(folder / "r.toml", images, pairs='mode = "all"\nmax_days = 96')
 
 
-@pytest.mark.parametrize("send", [to_the_group, to_the_command])
+@pytest.mark.parametrize("send", [to_the_group, pytest.param(to_the_command, marks=pytest.mark.slow)])
 def test_a_stopped_run_has_no_orphans_and_goes_on(
     cohmap: Command, region: Path, tmp_path: Path, send: Callable[[subprocess.Popen[str]], None]
 ) -> None:
