@@ -8,6 +8,7 @@ import logging
 import os
 import queue
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import CancelledError
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -104,6 +105,11 @@ class Pool:
                 "a worker process died again and again on one tile, perhaps for lack of memory; "
                 "take fewer --workers, or a smaller [grid] tile in another --output"
             ) from None
+        except CancelledError:
+            raise CohmapError(
+                f"the Dask scheduler at {self._scheduler or 'this machine'} is gone; see that it runs, "
+                "then give the same command again"
+            ) from None
         finally:
             if self._client is client:  # else the pool is closed, and its tasks with it
                 with postponed():
@@ -121,7 +127,7 @@ class Pool:
         logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what goes wrong is raised here
         if self._scheduler is not None:
             try:
-                client = Client(self._scheduler, timeout=10)
+                client = Client(self._scheduler, timeout=10, set_as_default=False)
             except (OSError, ValueError, TimeoutError):
                 raise CohmapError(
                     f"no Dask scheduler answers at {self._scheduler}; start one with `dask scheduler`, "
@@ -143,7 +149,7 @@ class Pool:
                     silence_logs=logging.CRITICAL,
                 )
             )
-        self._client = self._stack.enter_context(Client(cluster))
+        self._client = self._stack.enter_context(Client(cluster, set_as_default=False))
         return self._client
 
 

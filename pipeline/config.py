@@ -245,9 +245,8 @@ def parse(data: dict[str, Any], where: str) -> RegionConfig:
 
 def _sentence(error: ValidationError) -> str:
     first = error.errors()[0]
-    # pydantic puts a union's tag among the location's parts; the file's reader doesn't know it
-    tags = {"simulated", "archive", "earthengine"}
-    parts = [str(part) for part in first["loc"] if part not in tags]
+    parts = _parts(first["loc"])
+    same = [other for other in error.errors() if _parts(other["loc"]) == parts]  # one for each kind of value allowed
     key = ".".join(parts)
     kind, value = first["type"], first.get("input")
     if kind == "extra_forbidden":
@@ -262,9 +261,16 @@ def _sentence(error: ValidationError) -> str:
     elif kind in {"union_tag_invalid", "union_tag_not_found"}:
         text = "source.kind must be one of 'simulated', 'archive', 'earthengine'"
     else:
-        text = f"'{key}' = {value!r} is not usable: {first['msg'][:1].lower()}{first['msg'][1:]}"
-    more = error.error_count() - 1
+        reasons = [f"{other['msg'][:1].lower()}{other['msg'][1:]}" for other in same]
+        text = f"'{key}' = {value!r} is not usable: {' or '.join(reasons)}"
+    more = error.error_count() - len(same)
     return text + (f" (and {more} more)" if more else "")
+
+
+def _parts(location: tuple[int | str, ...]) -> list[str]:
+    # pydantic puts a union's tags and types among the keys; the file's reader doesn't know them
+    tags = {"simulated", "archive", "earthengine", "int"}
+    return [str(part) for part in location if part not in tags and not str(part).startswith(("literal[", "tuple["))]
 
 
 def _known_keys(location: tuple[int | str, ...]) -> list[str]:

@@ -49,7 +49,10 @@ def test_every_shipped_region_is_valid(path: Path) -> None:
         ),
         ({"area": {"bbox": [float("-inf"), 48, 11, 49]}}, "input should be a finite number"),
         ({"passes": {"polarisations": ["VX"]}}, "input should be 'VV', 'VH', 'HH' or 'HV'"),
-        ({"passes": {"relative_orbit": True}}, "'passes.relative_orbit"),
+        (
+            {"passes": {"relative_orbit": "15"}},
+            "'passes.relative_orbit' = '15' is not usable: input should be 'auto' or input should be a valid integer",
+        ),
         ({"change": {}}, "exactly one of event"),
         ({"change": {"event": "2020-01-01", "false_alarm_rate": 2}}, "'change.false_alarm_rate' = 2"),
     ],

@@ -7,12 +7,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from pipeline.interrupts import sigterm_is_ctrl_c
+from pipeline.interrupts import postponed, sigterm_is_ctrl_c
 from tests.archive_files import region_file, write_archive
 from tests.conftest import Command
 
@@ -35,6 +35,15 @@ def region(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return region_file(folder / "r.toml", images, pairs='mode = "all"\nmax_days = 96')
 
 
+@pytest.fixture
+def ctrl_c_works() -> Iterator[None]:
+    """Where a script runs the tests in the background they ignore Ctrl-C, and so would all that they start."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c_works")
 @pytest.mark.parametrize("send", [to_the_group, pytest.param(to_the_command, marks=pytest.mark.slow)])
 def test_a_stopped_run_has_no_orphans_and_goes_on(
     cohmap: Command, region: Path, tmp_path: Path, send: Callable[[subprocess.Popen[str]], None]
@@ -66,3 +75,18 @@ def test_sigterm_is_itself_again_afterwards() -> None:
     with pytest.raises(KeyboardInterrupt), sigterm_is_ctrl_c():
         signal.raise_signal(signal.SIGTERM)
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+@pytest.mark.usefixtures("ctrl_c_works")
+def test_a_postponed_ctrl_c_strikes_when_the_block_ends() -> None:
+    reached = []
+
+    def work() -> None:
+        with postponed():
+            signal.raise_signal(signal.SIGINT)
+            reached.append("the end of the block")
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert reached
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
