@@ -233,10 +233,12 @@ def estimate(
 @app.command()
 def regions() -> None:
     """List the regions there are."""
-    from rich.table import Table
+    from rich.table import Column, Table
 
     terminal = Terminal(quiet=False)
-    table = Table("name", "source", "title", "file", box=None, pad_edge=False)
+    table = Table(
+        Column("name", overflow="fold"), "source", "title", Column("file", overflow="fold"), box=None, pad_edge=False
+    )
     for path in shipped():
         try:
             config = open_region(str(path)).config
@@ -249,12 +251,12 @@ def regions() -> None:
 @app.command()
 def estimators() -> None:
     """List the estimators there are."""
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from models import registry
 
     terminal = Terminal(quiet=False)
-    table = Table("name", "window", "what", "source", box=None, pad_edge=False)
+    table = Table(Column("name", overflow="fold"), "window", "what", "source", box=None, pad_edge=False)
     for info in registry.available():
         default = " (default)" if info.name == registry.DEFAULT else ""
         table.add_row(info.name + default, str(info.window or "-"), info.summary, info.source)

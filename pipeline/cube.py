@@ -67,12 +67,7 @@ class Cube:
 
     def __init__(self, folder: Folder, name: str, mode: Literal["r", "r+"] = "r") -> None:
         self.folder, self.name = folder, name
-        try:
-            self.group = zarr.open_group(folder.zarr(name), mode=mode, zarr_format=3, use_consolidated=False)
-        except FileNotFoundError:
-            raise CohmapError(f"there is no {folder.address(name)}; {_mend(name)}") from None
-        except ValueError as error:
-            raise CohmapError(f"{folder.address(name)} is damaged ({error}); delete it and run again") from None
+        self.group = _open_group(folder, name, mode)
 
     @property
     def entries(self) -> list[dict[str, Any]]:
@@ -134,6 +129,15 @@ class Cube:
         self.group[name][:] = values  # type: ignore[index]
 
 
+def _open_group(folder: Folder, name: str, mode: Literal["r", "r+", "a"]) -> zarr.Group:
+    try:
+        return zarr.open_group(folder.zarr(name), mode=mode, zarr_format=3, use_consolidated=False)
+    except FileNotFoundError:
+        raise CohmapError(f"there is no {folder.address(name)}; {_mend(name)}") from None
+    except ValueError as error:
+        raise CohmapError(f"{folder.address(name)} is damaged ({error}); delete it and run again") from None
+
+
 def _mend(name: str) -> str:
     stage = "infer" if name.startswith("pairs/") else "export"
     return f"run `cohmap {stage}` first"
@@ -149,7 +153,7 @@ def ensure(folder: Folder, name: str, grid: GeoBox, tile: int, layout: Layout, a
     CohmapError
         The cube is there on another grid.
     """
-    group = zarr.open_group(folder.zarr(name), mode="a", zarr_format=3, use_consolidated=False)
+    group = _open_group(folder, name, "a")
     require_grid(group, folder.address(name), grid, tile)
     if "grid" not in group.attrs:
         group.attrs["grid"] = describe_grid(grid, tile)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from rasterio.errors import NotGeoreferencedWarning
 
+from pipeline import cli
 from tests.archive_files import REGION, region_file, write_archive, write_tif
 from tests.conftest import Command
 
@@ -194,3 +195,20 @@ def test_the_region_helper_really_makes_a_good_region(cohmap: Command, tmp_path:
     answer = cohmap("export", str(region), "--output", str(tmp_path / "out"))
     assert (answer.code, answer.err) == (0, "")
     assert REGION.name == "small"
+
+
+@pytest.mark.parametrize("stage", ["export", "infer"])
+def test_a_stack_that_something_else_damaged(cohmap: Command, tmp_path: Path, archive: Path, stage: str) -> None:
+    region = region_file(tmp_path / "r.toml", archive)
+    assert cohmap("export", str(region), "--output", str(tmp_path / "out")).code == 0
+    (tmp_path / "out/stack/ascending-015.zarr/zarr.json").write_text("")
+    require_sentence(cohmap, region, "ascending-015.zarr is damaged", "delete it", stage=stage)
+
+
+def test_names_are_whole_however_narrow_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    for listing in (cli.regions, cli.estimators):
+        listing()
+        assert "…" not in "".join(line.split(" ")[0] for line in capsys.readouterr().out.splitlines())
