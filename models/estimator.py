@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -21,20 +22,27 @@ class Estimator(Protocol):
         Pixels around a window that its estimate depends on: a tile estimated with this margin equals the whole image.
     spacing
         Pixel spacing in metres that it was calibrated for.
+    context
+        Number of further dates that it makes use of; 0 for most.
     """
 
     name: str
     version: str
     halo: int
     spacing: float
+    context: int
 
-    def estimate(self, reference: FloatArray, secondary: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def estimate(
+        self, reference: FloatArray, secondary: FloatArray, context: Sequence[FloatArray] = ()
+    ) -> tuple[FloatArray, FloatArray]:
         """Coherence and sigma of one polarisation.
 
         Parameters
         ----------
         reference, secondary
             Linear power, float32, shape (height, width), NaN where there is no data, on one grid.
+        context
+            Images of further dates, of the same shape and grid; they help estimators that know what to make of them.
 
         Returns
         -------

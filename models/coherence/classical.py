@@ -57,6 +57,7 @@ class ClassicalEstimator:
         self.name = statistic.name
         self.version = f"{CODE_VERSION}-{mode}-w{window}-{self._table.product.lower()}-{self._table.digest}"
         self.halo = window // 2 + statistic.margin
+        self.context = 0
         self.spacing = self._table.spacing
         self.floor = self._table.floor
         self.textured_floor = self._table.textured_floor
@@ -64,7 +65,12 @@ class ClassicalEstimator:
         estimate = self._table.estimate
         self._estimate = None if estimate is None else torch.from_numpy(estimate).to(self._device)
 
-    def estimate(self, reference: FloatArray, secondary: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def estimate(
+        self,
+        reference: FloatArray,
+        secondary: FloatArray,
+        context: Sequence[FloatArray] = (),  # noqa: ARG002 - other estimators have a use for it
+    ) -> tuple[FloatArray, FloatArray]:
         """Coherence and sigma of one polarisation; see `models.estimator.Estimator.estimate`.
 
         Raises
