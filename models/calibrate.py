@@ -1,7 +1,7 @@
 """Make the calibration tables of the classical estimators: `python -m models.calibrate`.
 
 Everything follows from the seed. For each product and window, homogeneous ground of known coherence gives the forward
-curve E[statistic | gamma] that mode `inverted` turns round, and randomised scenes (`coherence/scenes.py`) give
+curve E[statistic | gamma] that mode `inverted` turns round, and randomised scenes (`simulate/random_scene.py`) give
 E[gamma | statistic], which mode `calibrated` returns, and every mode's error. The scenes also vary what is uncertain
 about a product (bandwidths, looks, resampling) and what coregistration leaves.
 
@@ -30,10 +30,10 @@ from scipy import ndimage, optimize
 
 from models.coherence.intensity import GUARNIERI_PRATI, RIGNOT_VAN_ZYL, TOUZI_INTENSITY
 from models.coherence.logarithm import LOG_CORRELATION, LOG_MOMENTS, high_pass
-from models.coherence.scenes import Scene, flat_scene, random_scene
 from models.coherence.statistic import Axis, Speckle, Statistic
 from models.coherence.tables import FOLDER, UNIT
 from models.simulate.pair import GRD_10M, RTC_20M, RTC_30M, Product, SimulatedPair, simulate_pair
+from models.simulate.random_scene import Scene, flat_scene, random_scene
 
 DoubleArray = npt.NDArray[np.float64]
 

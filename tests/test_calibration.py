@@ -7,10 +7,10 @@ import torch
 
 from models import calibrate, registry
 from models.coherence.classical import ClassicalEstimator, look_up
-from models.coherence.scenes import flat_scene, random_scene
 from models.coherence.statistic import Axis
 from models.coherence.tables import FOLDER, find_table, provenance, windows
 from models.simulate.pair import product_for
+from models.simulate.random_scene import flat_scene, random_scene
 
 NAMES = [info.name for info in registry.available()]
 PLANE = (Axis(-0.3, 1.0, 5), Axis(-3.0, 1.0, 4))

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from models import registry
-from models.coherence.scenes import random_scene
 from models.coregister import NO_SHIFT, Shift, apply_shift, combine_shifts, estimate_shift, shift_halo
 from models.errors import ModelError
 from models.estimator import FloatArray
 from models.simulate.pair import GRD_10M, RTC_30M, Product, SimulatedPair, simulate_pair
+from models.simulate.random_scene import random_scene
 
 
 def shifted_pair(

@@ -7,10 +7,10 @@ import torch
 
 from models import registry
 from models.coherence import classical
-from models.coherence.scenes import flat_scene, random_scene
 from models.errors import ModelError
 from models.estimator import Estimator, FloatArray
 from models.simulate.pair import GRD_10M, RTC_30M, Product, SimulatedPair, simulate_pair
+from models.simulate.random_scene import flat_scene, random_scene
 from tests.benchmarks.estimators import score
 
 EVERY = [(info.name, mode) for info in registry.available() for mode in info.modes]

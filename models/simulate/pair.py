@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,8 @@ from scipy import fft, ndimage
 
 from models.errors import ModelError
 from models.simulate.product import GRD_10M, RTC_20M, RTC_30M, Product, footprint, product_for
-from models.simulate.speckle import MARGIN, circular_gaussian, detect
+from models.simulate.series import draw_images
+from models.simulate.speckle import MARGIN
 
 __all__ = ["GRD_10M", "RTC_20M", "RTC_30M", "Product", "SimulatedPair", "product_for", "simulate_pair"]
 
@@ -39,7 +41,7 @@ class SimulatedPair:
 
 def simulate_pair(
     coherence: npt.NDArray[np.floating],
-    backscatter: npt.NDArray[np.floating] | tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]],
+    backscatter: npt.NDArray[np.floating] | Sequence[npt.NDArray[np.floating]],
     *,
     product: Product = GRD_10M,
     rng: np.random.Generator,
@@ -58,7 +60,7 @@ def simulate_pair(
     coherence
         Coherence of the ground in [0, 1], shape (height, width), on the product's pixels.
     backscatter
-        Linear power of the ground, same shape; or one for each image.
+        Linear power of the ground, same shape; or one for each image (of more, the first two).
     noise
         Noise-equivalent backscatter (NESZ), linear power.
     registration
@@ -71,18 +73,19 @@ def simulate_pair(
         Shapes differ, coherence outside [0, 1], or negative power.
     """
     gamma = np.asarray(coherence, np.float32)
-    both = backscatter if isinstance(backscatter, tuple) else (backscatter, backscatter)
+    both = (backscatter, backscatter) if isinstance(backscatter, np.ndarray) else backscatter[:2]
     ground = [np.asarray(power, np.float32) for power in both]
     _check(gamma, ground, noise)
 
     height, width = gamma.shape
-    rows, cols = (_margins(side, shift) for side, shift in zip(gamma.shape, registration, strict=True))
+    rows, cols = (margins(side, shift) for side, shift in zip(gamma.shape, registration, strict=True))
     gamma = np.pad(gamma, (rows, cols), mode="symmetric")
     ground = [np.pad(power, (rows, cols), mode="symmetric") for power in ground]
     received = [power + np.float32(noise) for power in ground]
     common = gamma * np.sqrt(ground[0] * ground[1])
 
-    images = _draw(common, received, product, rng, registration)
+    covariance = [[received[0]], [common, received[1]]]
+    images, _ = draw_images(covariance, product, rng, [(0.0, 0.0), registration])
     inside = np.s_[rows[0] : rows[0] + height, cols[0] : cols[0] + width]
     truth = resolved_coherence(common, received[0], received[1], product)[inside]
     return SimulatedPair(images[0][inside].copy(), images[1][inside].copy(), truth.copy())
@@ -115,30 +118,7 @@ def _over_cell(array: FloatArray, product: Product) -> FloatArray:
     return ndimage.convolve1d(smooth, cols, axis=1, mode="nearest")
 
 
-def _draw(
-    common: FloatArray,
-    received: list[FloatArray],
-    product: Product,
-    rng: np.random.Generator,
-    registration: tuple[float, float],
-) -> tuple[FloatArray, FloatArray]:
-    shape = (common.shape[0] * product.samples[0], common.shape[1] * product.samples[1])
-    product_of_powers = received[0] * received[1]
-    coherence = np.divide(common, np.sqrt(product_of_powers), out=np.zeros_like(common), where=product_of_powers > 0)
-    first = circular_gaussian(rng, shape)
-    second = circular_gaussian(rng, shape)
-    second *= _per_scatterer(np.sqrt(np.maximum(1.0 - coherence**2, 0.0)), product)
-    second += _per_scatterer(coherence, product) * first
-    first *= _per_scatterer(np.sqrt(received[0]), product)
-    second *= _per_scatterer(np.sqrt(received[1]), product)
-    return detect(first, product), detect(second, product, registration)
-
-
-def _per_scatterer(array: FloatArray, product: Product) -> FloatArray:
-    return np.repeat(np.repeat(array, product.samples[1], axis=1), product.samples[0], axis=0)
-
-
-def _margins(side: int, shift: float) -> tuple[int, int]:
+def margins(side: int, shift: float) -> tuple[int, int]:
     """Pixels to add before and after, so that the periodic transform wraps outside the image and factors well."""
     least = MARGIN + math.ceil(abs(shift))
     total: int = fft.next_fast_len(side + 2 * least)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -60,6 +61,26 @@ def detect(scatterers: ComplexArray, product: Product, shift: tuple[float, float
         image += look.real**2
         image += look.imag**2
     return _resample(image, product)
+
+
+def focus(scatterers: ComplexArray, product: Product) -> ComplexArray:
+    """The single-look complex image: the whole band under the sensor's windows, on the grid of the scatterers.
+
+    Returns
+    -------
+    ComplexArray
+        Same shape as `scatterers`, periodic; mean power 1 over homogeneous ground of power 1.
+    """
+    height, width = scatterers.shape[0] // product.samples[0], scatterers.shape[1] // product.samples[1]
+    azimuth, _ = _transfer(product, height, width, (0.0, 0.0))
+    frequencies = (np.arange(scatterers.shape[1]) / scatterers.shape[1] - 0.5) / product.sample_spacing[1]
+    ranges = range_windows(replace(product, looks=1), frequencies)[0]
+    ranges /= np.sqrt((ranges**2).mean())
+    spectrum = fft.fft2(scatterers)
+    spectrum *= np.abs(azimuth)[:, np.newaxis]
+    spectrum *= ranges.astype(np.float32)
+    samples: ComplexArray = fft.ifft2(spectrum, overwrite_x=True)
+    return samples
 
 
 @lru_cache(maxsize=64)

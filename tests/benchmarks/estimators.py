@@ -23,10 +23,10 @@ from rich.table import Table
 
 from models import registry
 from models.calibrate import SEED as CALIBRATION_SEED
-from models.coherence.scenes import random_scene
 from models.coregister import NO_SHIFT, apply_shift, estimate_shift
 from models.estimator import Estimator, FloatArray
 from models.simulate.pair import SimulatedPair, product_for, simulate_pair
+from models.simulate.random_scene import random_scene
 
 BINS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 SHIFTS = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0)

@@ -1,0 +1,1 @@
+"""Training of the regressors: scenes, loss, one flat loop, checkpoints."""
