@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal, get_args
 
 import torch
@@ -25,3 +26,11 @@ def resolve_device(device: str) -> torch.device:
     if device == "cuda" and not there:
         raise ModelError("device 'cuda' was asked for, but PyTorch finds no GPU here; choose 'auto' or 'cpu'")
     return torch.device("cuda" if there and device != "cpu" else "cpu")
+
+
+def bf16_is_fast(device: torch.device) -> bool:
+    """Whether the device multiplies bfloat16 faster than float32."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    flags = Path("/proc/cpuinfo")
+    return flags.exists() and any(name in flags.read_text() for name in ("amx_bf16", "avx512_bf16"))

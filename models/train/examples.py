@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from models.coherence.inputs import logarithm, summarise
 from models.coregister import Shift, apply_shift
-from models.estimator import FloatArray
 from models.simulate.draw import Recipe, Sample, draw
 
 HalfArray = npt.NDArray[np.float16]
@@ -38,34 +36,6 @@ class Example:
     context: HalfArray
     dates: int
     coherence: HalfArray
-
-
-def logarithm(image: FloatArray) -> FloatArray:
-    """Natural logarithm of power, NaN where there is none."""
-    positive = image > 0
-    log: FloatArray = np.where(positive, np.log(np.where(positive, image, np.float32(1.0))), np.float32(np.nan))
-    return log
-
-
-def summarise(context: Sequence[FloatArray], shape: tuple[int, int]) -> tuple[FloatArray, FloatArray]:
-    """Mean and standard deviation of the logarithms of further dates, over those that have data at a pixel.
-
-    Both are zero without any; the deviation is zero with one date.
-    """
-    count, total, square = (np.zeros(shape, np.float32) for _ in range(3))
-    for image in context:
-        log = logarithm(image)
-        there = np.isfinite(log)
-        log[~there] = 0.0
-        count += there
-        total += log
-        square += log**2
-    most = np.maximum(count, np.float32(1.0))
-    mean = np.divide(total, most, dtype=np.float32)
-    spread = np.sqrt(
-        np.maximum(square / most - mean**2, np.float32(0.0)) * most / np.maximum(most - 1, np.float32(1.0))
-    )
-    return mean, np.where(count > 1, spread, np.float32(0.0))
 
 
 def simulated_example(seed: int, number: int, size: int) -> Example:
@@ -97,49 +67,3 @@ def as_example(sample: Sample, rng: np.random.Generator) -> Example:
     return Example(
         images.astype(np.float16), context.astype(np.float16), len(sample.context), sample.coherence.astype(np.float16)
     )
-
-
-@dataclass(frozen=True)
-class Shard:
-    """Examples of one file: arrays as in `Example`, with one more axis in front."""
-
-    images: HalfArray
-    context: HalfArray
-    dates: npt.NDArray[np.int64]
-    coherence: HalfArray
-
-    @classmethod
-    def of(cls, examples: Sequence[Example]) -> Shard:
-        """Examples stacked."""
-        return cls(
-            np.stack([example.images for example in examples]),
-            np.stack([example.context for example in examples]),
-            np.array([example.dates for example in examples]),
-            np.stack([example.coherence for example in examples]),
-        )
-
-    def save(self, path: Path) -> None:
-        """Write, whole or not at all."""
-        partial = path.with_suffix(".partial.npz")
-        np.savez(partial, images=self.images, context=self.context, dates=self.dates, coherence=self.coherence)
-        partial.rename(path)
-
-    @classmethod
-    def load(cls, path: Path) -> Shard:
-        """Read what `save` wrote."""
-        with np.load(path, allow_pickle=False) as stored:
-            return cls(stored["images"], stored["context"], stored["dates"], stored["coherence"])
-
-
-def shard_path(folder: Path, number: int) -> Path:
-    """Where shard `number` lies."""
-    return folder / f"shard-{number:05d}.npz"
-
-
-def make_shard(folder: Path, number: int, *, seed: int, count: int, size: int) -> Path:
-    """Simulate a shard, unless it is there already."""
-    path = shard_path(folder, number)
-    if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        Shard.of([simulated_example(seed, number * count + place, size) for place in range(count)]).save(path)
-    return path

@@ -1,0 +1,98 @@
+"""A trained network as an estimator: pad, show, mask."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from models.coherence.device import resolve_device
+from models.coherence.inputs import logarithm, summarise
+from models.coherence.network import Weights
+from models.errors import ModelError
+from models.estimator import FloatArray
+
+CODE_VERSION = "1"
+"""Raised whenever the numbers change for a reason other than new weights."""
+
+HALO = 96
+"""Pixels around a window beyond which nothing was measured to matter; a test keeps it so."""
+MOST_DATES = 4
+"""Further dates made use of."""
+SURROUNDINGS = 15
+"""Side in pixels of the window that must be valid to a quarter for an estimate."""
+LEAST_VALID = 0.25
+
+
+class LearnedEstimator:
+    """A coherence network with its weights; keeps the contract of `models.estimator.Estimator`.
+
+    Power that is zero or negative (noise subtracted, borders) counts as missing. A pixel gets an estimate where both
+    images are finite and a quarter of its surroundings is valid in both, otherwise NaN. Tiles agree with the whole
+    image where their origins are multiples of `lattice` and they have the declared halo.
+
+    Parameters
+    ----------
+    name
+        As the registry calls it.
+    path
+        Weights that `cohmap train` wrote.
+    spacing
+        Pixel spacing of the images in metres; one network serves all it was trained on.
+    context
+        How many further dates to ask for at most.
+
+    Raises
+    ------
+    ModelError
+        There are no such weights, or no such device.
+    """
+
+    def __init__(
+        self, name: str, path: Path, *, spacing: float, device: str = "auto", context: int = MOST_DATES
+    ) -> None:
+        weights = Weights.load(path)
+        self._device = resolve_device(device)
+        self._network = weights.network().to(self._device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._sigma_scale = weights.sigma_scale
+        self.lattice = weights.layout.lattice
+        self.name = name
+        self.version = f"{CODE_VERSION}-{hashlib.sha256(path.read_bytes()).hexdigest()[:8]}"
+        self.halo = HALO
+        self.spacing = spacing
+        self.context = context
+
+    def estimate(
+        self, reference: FloatArray, secondary: FloatArray, context: Sequence[FloatArray] = ()
+    ) -> tuple[FloatArray, FloatArray]:
+        """Coherence and sigma of one polarisation; see `models.estimator.Estimator.estimate`.
+
+        Raises
+        ------
+        ModelError
+            The images aren't two-dimensional, or their shapes differ.
+        """
+        images = [reference, secondary, *context]
+        if reference.ndim != 2 or any(image.shape != reference.shape for image in images):
+            shapes = ", ".join(str(image.shape) for image in images)
+            raise ModelError(f"an estimate takes images of one shape, not {shapes}; put them on one grid first")
+        height, width = reference.shape
+        pair = torch.from_numpy(np.stack([logarithm(reference), logarithm(secondary)]))[None].to(self._device)
+        summary = torch.from_numpy(np.stack(summarise(context, (height, width))))[None].to(self._device)
+        dates = torch.tensor([len(context)], device=self._device)
+        bottom, right = -height % self.lattice, -width % self.lattice
+        with torch.inference_mode():
+            padded = functional.pad(pair, (0, right, 0, bottom), value=float("nan"))
+            coherence, log_variance = self._network(padded, functional.pad(summary, (0, right, 0, bottom)), dates)
+            sigma = (0.5 * log_variance).exp() * self._sigma_scale
+            both = torch.isfinite(pair).all(1, keepdim=True).float()
+            share = functional.avg_pool2d(both, SURROUNDINGS, 1, SURROUNDINGS // 2, count_include_pad=False)
+            result = torch.cat([coherence, sigma.clamp(max=1.0)], 1)[..., :height, :width]
+            maps = torch.where(share >= LEAST_VALID, result, torch.nan)[0].cpu().numpy()
+        missing = ~(np.isfinite(reference) & np.isfinite(secondary))
+        maps[:, missing] = np.nan
+        return maps[0], maps[1]

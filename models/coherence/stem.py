@@ -1,0 +1,136 @@
+"""What a regressor is shown: how the speckle of two images repeats, worked out before the first learned weight.
+
+Convolutions add; coherence sits in products. corr(I1, I2) = gamma^2 for circular-Gaussian scatterers (Siegert
+relation), so the products of both images' high-passed logarithms carry it, at lag zero and, where the images lie a
+fraction of a pixel apart or speckle spans pixels, at the lags around it. The stem forms them, averages them over
+windows and divides by the local variances. Nothing of it is learned, and all of it is local.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+CELL = 4
+"""Pixels, along both sides, of a cell that the network works on."""
+LAGS = tuple((row, col) for row in (-1, 0, 1) for col in (-1, 0, 1))
+WINDOWS = (1, 3, 5)
+"""Sides in cells of the windows that products are averaged over."""
+VARIANCE_FLOOR = 0.02
+"""Added to a variance before dividing by it; the speckle of a GRD image has 0.25."""
+LOWEST, HIGHEST = -4.0, 3.0
+"""Limits of a high-passed logarithm: single-look speckle falls far, a corner reflector rises far."""
+
+
+class SpeckleStem(nn.Module):
+    """Two logarithms, and what further dates say, to the channels of a coarse grid of cells."""
+
+    @property
+    def channels(self) -> int:
+        """How many channels come out."""
+        images, low, products = 3 * CELL**2, 3, len(WINDOWS) * len(LAGS)
+        variances, context = 2 * (len(WINDOWS) - 1), (len(WINDOWS) - 1) * 2 + 4
+        return images + low + products + variances + context
+
+    @torch.no_grad()
+    def forward(self, images: torch.Tensor, context: torch.Tensor, dates: torch.Tensor) -> torch.Tensor:
+        """Features of a batch.
+
+        Parameters
+        ----------
+        images
+            Natural logarithm of power, reference and secondary, NaN without data; shape (batch, 2, height, width),
+            both sides multiples of `CELL`.
+        context
+            Mean and standard deviation of further dates' logarithms, zero without any; shape (batch, 2, height, width).
+        dates
+            Number of further dates, shape (batch,).
+
+        Returns
+        -------
+        torch.Tensor
+            Shape (batch, channels, height / CELL, width / CELL).
+        """
+        there = torch.isfinite(images)
+        valid = there.to(images.dtype)
+        power = torch.where(there, images, 0.0)
+        count = functional.avg_pool2d(valid, 2)
+        weight = box(count, 3)
+        mean = box(functional.avg_pool2d(power, 2), 3) / weight.clamp(min=1e-3)
+        speckle = ((power - _enlarged(mean)) * valid).clamp(LOWEST, HIGHEST)
+
+        several = (dates > 0).to(images.dtype).view(-1, 1, 1, 1)
+        steady = context[:, :1]
+        steady = (steady - _enlarged(box(functional.avg_pool2d(steady, 2), 3))).clamp(LOWEST, HIGHEST) * several
+
+        return torch.cat(
+            [
+                functional.pixel_unshuffle(torch.cat([speckle, steady], 1), CELL),
+                _brightness(mean, count),
+                *_repetition(speckle),
+                *_agreement(speckle, steady, several),
+                *_steadiness(context[:, 1:], dates),
+            ],
+            1,
+        )
+
+
+def box(image: torch.Tensor, side: int) -> torch.Tensor:
+    """Mean over a square window of odd side; at the border, over what lies inside."""
+    if side == 1:
+        return image
+    reach = side // 2
+    rows = functional.avg_pool2d(image, (side, 1), 1, (reach, 0), count_include_pad=False)
+    return functional.avg_pool2d(rows, (1, side), 1, (0, reach), count_include_pad=False)
+
+
+def _enlarged(image: torch.Tensor) -> torch.Tensor:
+    return functional.interpolate(image, scale_factor=2.0, mode="nearest")
+
+
+def _brightness(mean: torch.Tensor, count: torch.Tensor) -> torch.Tensor:
+    """How much brighter than its surroundings, how different at the two dates, and how much of it has data.
+
+    Never the brightness itself: products differ in what they call sigma or gamma nought, and tiles must agree.
+    """
+    both = mean.mean(1, keepdim=True)
+    above = (both - box(both, 17)).clamp(-3.0, 3.0)
+    change = (mean[:, :1] - mean[:, 1:]).clamp(-2.0, 2.0)
+    return functional.avg_pool2d(torch.cat([above, change, count.mean(1, keepdim=True)], 1), CELL // 2)
+
+
+def _repetition(speckle: torch.Tensor) -> list[torch.Tensor]:
+    """Products of the two images' speckle at each lag, divided by its standard deviations; and these."""
+    first, second = speckle[:, :1], speckle[:, 1:]
+    height, width = first.shape[-2:]
+    around = functional.pad(second, (1, 1, 1, 1), mode="replicate")
+    products = torch.cat(
+        [first * around[:, :, 1 + row : 1 + row + height, 1 + col : 1 + col + width] for row, col in LAGS], 1
+    )
+    cells = functional.avg_pool2d(products, CELL)
+    variance = functional.avg_pool2d(speckle * speckle, CELL)
+    wide = box(variance, WINDOWS[-1])
+    deviation = (wide[:, :1] * wide[:, 1:]).sqrt() + VARIANCE_FLOOR
+    correlations = [box(cells, side) / deviation for side in WINDOWS]
+    spreads = [(box(variance, side) + VARIANCE_FLOOR).log() * 0.5 + 0.6 for side in WINDOWS[1:]]
+    return [*correlations, *spreads]
+
+
+def _agreement(speckle: torch.Tensor, steady: torch.Tensor, several: torch.Tensor) -> list[torch.Tensor]:
+    """Correlation of each image with the mean of further dates: what is common to all is texture, or lasts."""
+    variance = functional.avg_pool2d(speckle * speckle, CELL)
+    steady_variance = box(functional.avg_pool2d(steady * steady, CELL), 7)
+    deviation = (box(variance, WINDOWS[-1]) * steady_variance).sqrt() + VARIANCE_FLOOR
+    cells = functional.avg_pool2d(speckle * steady, CELL)
+    correlations = [box(cells, side) / deviation for side in WINDOWS[1:]]
+    return [*correlations, ((steady_variance + VARIANCE_FLOOR).log() * 0.5 + 0.6) * several]
+
+
+def _steadiness(deviation: torch.Tensor, dates: torch.Tensor) -> list[torch.Tensor]:
+    """How little further dates differ among themselves, and how many there are."""
+    known = (dates > 1).to(deviation.dtype).view(-1, 1, 1, 1)
+    cells = functional.avg_pool2d(deviation, CELL) * known
+    number = dates.to(deviation.dtype).view(-1, 1, 1, 1)
+    share = (number / (number + 2.0)).expand(-1, 1, *cells.shape[-2:])
+    return [cells - 0.5 * known, box(cells, 5) - 0.5 * known, share]

@@ -1,0 +1,83 @@
+"""Batches: random pieces of the pool, mirrored, swapped, with holes and with fewer dates than there are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from models.train.pool import Pool
+
+STEP = 4
+"""Pieces begin at multiples of this many pixels."""
+FORGOTTEN = 0.25
+"""Share of the examples with further dates that are shown without them."""
+HOLES = 0.05
+"""Share of the examples with a hole in one image."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What the network is shown and what it should say.
+
+    Attributes
+    ----------
+    images, context
+        Shape (batch, 2, side, side); see `SpeckleStem.forward`.
+    dates
+        Shape (batch,).
+    coherence
+        Truth, shape (batch, 1, side, side).
+    """
+
+    images: torch.Tensor
+    context: torch.Tensor
+    dates: torch.Tensor
+    coherence: torch.Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        """The same on another device."""
+        return Batch(*(tensor.to(device) for tensor in (self.images, self.context, self.dates, self.coherence)))
+
+
+def draw_batch(pool: Pool, rng: np.random.Generator, count: int, side: int) -> Batch:
+    """A random batch; all that varies it follows from the generator."""
+    pieces, dates = [], []
+    for _ in range(count):
+        piece, number = _draw_piece(pool, rng, side)
+        pieces.append(piece)
+        dates.append(number)
+    return _as_batch(np.stack(pieces), dates)
+
+
+def whole_batch(pool: Pool, number: int) -> Batch:
+    """One example as it is, for validation."""
+    arrays, dates = pool[number]
+    return _as_batch(arrays[None].astype(np.float32), [dates])
+
+
+def _as_batch(arrays: np.ndarray[tuple[int, ...], np.dtype[np.float32]], dates: list[int]) -> Batch:
+    tensor = torch.from_numpy(arrays)
+    return Batch(tensor[:, :2], tensor[:, 2:4], torch.tensor(dates), tensor[:, 4:])
+
+
+def _draw_piece(
+    pool: Pool, rng: np.random.Generator, side: int
+) -> tuple[np.ndarray[tuple[int, ...], np.dtype[np.float32]], int]:
+    arrays, dates = pool[int(rng.integers(len(pool)))]
+    row, col = STEP * rng.integers(0, (pool.size - side) // STEP + 1, 2)
+    piece = arrays[:, row : row + side, col : col + side].astype(np.float32)
+    down, right, swap = rng.random(3) < 0.5
+    piece = piece[:, :: -1 if down else 1, :: -1 if right else 1]
+    if swap:
+        piece = piece[[1, 0, 2, 3, 4]]
+    piece = np.ascontiguousarray(piece)
+    if dates and rng.random() < FORGOTTEN:
+        dates = 0
+        piece[2:4] = 0.0
+    if rng.random() < HOLES:
+        top, left = rng.integers(0, side - 4, 2)
+        height, width = rng.integers(4, side // 2 + 4, 2)
+        piece[rng.integers(2), top : top + height, left : left + width] = np.nan
+    return piece, dates

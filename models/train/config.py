@@ -1,0 +1,77 @@
+"""The training file's schema."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from models.errors import ModelError
+
+Levels = Annotated[tuple[int, ...], Field(min_length=1, max_length=6)]
+
+
+class Table(BaseModel):
+    """Unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class PoolSettings(Table):
+    """What is trained on: simulated scenes, or a folder of examples."""
+
+    folder: str | None = Field(None, description="folder with shard-*.npy; left out, scenes are simulated")
+    shards: int = Field(100, ge=1, description="simulated shards")
+    examples_per_shard: int = Field(48, ge=1)
+    size: int = Field(256, ge=64, multiple_of=16, description="side of a simulated scene in pixels")
+
+
+class NetworkSettings(Table):
+    """Size of the network."""
+
+    kind: Literal["speckle-unet", "resunet"] = Field(
+        "speckle-unet", description="ours, or the published layout trained on the same examples"
+    )
+    channels: Levels = (64, 96, 128)
+    encoder: Levels = (1, 1, 2)
+    decoder: Levels = (1, 1)
+
+
+class TrainConfig(Table):
+    """Everything a training run follows from."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
+    seed: int = Field(1, ge=0)
+    steps: int = Field(ge=1)
+    batch: int = Field(8, ge=1)
+    side: int = Field(128, ge=32, multiple_of=16, description="side of a piece in pixels")
+    rate: float = Field(3e-3, gt=0, description="greatest learning rate; it falls as a cosine")
+    warm_up: int = Field(200, ge=0, description="steps over which the rate rises")
+    decay: float = Field(1e-4, ge=0, description="weight decay")
+    average: float = Field(0.998, ge=0, lt=1, description="decay of the moving average of the weights (EMA)")
+    validation_scenes: int = Field(32, ge=1)
+    validate_every: int = Field(1000, ge=1, description="steps; a checkpoint is written then too")
+    pool: PoolSettings = PoolSettings()
+    network: NetworkSettings = NetworkSettings()
+
+
+def read_config(path: Path) -> TrainConfig:
+    """Read a training file.
+
+    Raises
+    ------
+    ModelError
+        It isn't there, isn't TOML, or says something that training doesn't know.
+    """
+    try:
+        return TrainConfig.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise ModelError(f"there is no training file {path}; recipes/ of the package `models` has some") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ModelError(f"{path} is not valid TOML: {error}") from None
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise ModelError(f"{path}: {place}: {first['msg']}, not {first.get('input')!r}") from None

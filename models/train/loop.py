@@ -1,0 +1,155 @@
+"""Training: one flat loop. Every step follows from the settings and its number, so a stopped run goes on exactly."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from models.coherence.device import bf16_is_fast, resolve_device
+from models.train import checkpoint
+from models.train.batch import draw_batch
+from models.train.config import TrainConfig
+from models.train.loss import regression_loss
+from models.train.networks import build, predict
+from models.train.pool import Pool, simulate_pool
+from models.train.validate import Validation, validate
+
+VALIDATION_SEED = 400_000
+"""Added to the seed for the validation scenes; a run's training scenes and the benchmark's have others."""
+HISTORY = "history.jsonl"
+
+
+@dataclass(frozen=True)
+class Moment:
+    """How far a run has got.
+
+    Attributes
+    ----------
+    stage
+        simulate (shards) or train (steps).
+    done, total
+        Of that stage.
+    loss
+        Running mean of the loss.
+    validation
+        Where there is a new one.
+    """
+
+    stage: str
+    done: int
+    total: int
+    loss: float = math.nan
+    validation: Validation | None = None
+
+
+def prepare(config: TrainConfig, output: Path) -> Iterator[Moment]:
+    """Simulate what is trained and validated on, unless it is there."""
+    workers = os.process_cpu_count() if hasattr(os, "process_cpu_count") else os.cpu_count()
+    settings = config.pool
+    per_shard, size = settings.examples_per_shard, settings.size
+    for folder, seed, shards in (
+        (output / "pool", config.seed, 0 if settings.folder else settings.shards),
+        (output / "validation", config.seed + VALIDATION_SEED, -(-config.validation_scenes // per_shard)),
+    ):
+        if shards:
+            for done in simulate_pool(folder, shards, seed=seed, count=per_shard, size=size, workers=workers or 1):
+                yield Moment("simulate", done, shards)
+
+
+def train(config: TrainConfig, output: Path, *, device: str = "auto") -> Iterator[Moment]:
+    """Train, from the last checkpoint where there is one; the averaged weights are in the last checkpoint.
+
+    Parameters
+    ----------
+    output
+        Folder of the pool (unless `config.pool.folder` names another), checkpoint and history.
+
+    Yields
+    ------
+    Moment
+        After every tenth step and every validation.
+    """
+    torch.manual_seed(config.seed)
+    where = resolve_device(device)
+    network = build(config.network).to(where)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=config.rate, weight_decay=config.decay)
+    by = checkpoint.fingerprint(config.model_dump_json())
+    resumed = checkpoint.load(output, network, optimizer, by)
+    begin, average = resumed or (0, {name: value.clone() for name, value in network.state_dict().items()})
+    _forget_after(output / HISTORY, begin)
+    pool = Pool(Path(config.pool.folder) if config.pool.folder else output / "pool", config.pool.shards)
+    unseen = Pool(output / "validation")
+    precision: AbstractContextManager[object] = (
+        torch.autocast(where.type, torch.bfloat16) if bf16_is_fast(where) else nullcontext()
+    )
+
+    running, seconds = math.nan, time.process_time()
+    for step in range(begin, config.steps):
+        batch = draw_batch(pool, np.random.default_rng([config.seed, step, 2]), config.batch, config.side).to(where)
+        for group in optimizer.param_groups:
+            group["lr"] = rate_at(config, step)
+        with precision:
+            coherence, log_variance = predict(network, batch.images, batch.context, batch.dates)
+        loss = regression_loss(coherence, log_variance, batch.coherence)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimizer.step()
+        _blend(average, network, min(config.average, (step + 1) / (step + 10)))
+
+        running = float(loss) if math.isnan(running) else 0.98 * running + 0.02 * float(loss)
+        done = step + 1
+        if done % config.validate_every == 0 or done == config.steps:
+            found = validate(_with(average, config, where), unseen, config.validation_scenes, where)
+            now = time.process_time()
+            _append(output / HISTORY, done, running, rate_at(config, step), now - seconds, found)
+            seconds = now
+            checkpoint.save(output, done, network, average, optimizer, by)
+            yield Moment("train", done, config.steps, running, found)
+        elif done % 10 == 0:
+            yield Moment("train", done, config.steps, running)
+
+
+def rate_at(config: TrainConfig, step: int) -> float:
+    """Learning rate: a linear rise, then half a cosine down to nothing."""
+    rise = min(1.0, (step + 1) / max(1, config.warm_up))
+    return config.rate * rise * 0.5 * (1.0 + math.cos(math.pi * step / config.steps))
+
+
+def _blend(average: checkpoint.Tensors, network: nn.Module, share: float) -> None:
+    with torch.no_grad():
+        for name, value in network.state_dict().items():
+            if value.is_floating_point():
+                average[name].lerp_(value, 1.0 - share)
+            else:
+                average[name].copy_(value)
+
+
+def _with(state: checkpoint.Tensors, config: TrainConfig, device: torch.device) -> nn.Module:
+    network = build(config.network).to(device)
+    network.load_state_dict(state)
+    return network.eval()
+
+
+def _append(path: Path, step: int, loss: float, rate: float, seconds: float, found: Validation) -> None:
+    line = {"step": step, "loss": round(loss, 5), "rate": rate, "cpu_seconds": round(seconds, 1), **found.as_dict()}
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
+
+
+def _forget_after(path: Path, step: int) -> None:
+    """Lines beyond the checkpoint are from steps that will be done again."""
+    if not path.exists():
+        return
+    kept = [line for line in path.read_text(encoding="utf-8").splitlines() if json.loads(line)["step"] <= step]
+    path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
