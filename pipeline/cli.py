@@ -12,12 +12,13 @@ from typing import Annotated
 
 import typer
 
-from pipeline import __version__
+from pipeline import __version__, cli_models
 from pipeline.compute import available_cores
 from pipeline.console import Terminal, show_plan
 from pipeline.errors import CohmapError, Stopped
 from pipeline.estimator import measure_rate, open_estimator
 from pipeline.job import open_job, output_folder
+from pipeline.options import Device, DeviceName, Quiet
 from pipeline.plan import PLAN
 from pipeline.region import open_region, shipped
 
@@ -31,14 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-
-
-class Device(StrEnum):
-    """Where networks run."""
-
-    auto = "auto"
-    cpu = "cpu"
-    cuda = "cuda"
+app.add_typer(cli_models.app)
 
 
 class UnitsName(StrEnum):
@@ -59,8 +53,6 @@ Workers = Annotated[
     int | None, typer.Option(min=0, help="Worker processes; all cores by default, 0 = none, in this process.")
 ]
 Scheduler = Annotated[str | None, typer.Option(help="Address of a running Dask scheduler, tcp://HOST:PORT.")]
-DeviceName = Annotated[Device, typer.Option(help="Where the estimator runs.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Print errors only.")]
 SourcePath = Annotated[str | None, typer.Option(help="Another folder or URI for source.kind = 'archive'.")]
 Project = Annotated[str | None, typer.Option(help="Google Cloud project, for source.kind = 'earthengine'.")]
 
