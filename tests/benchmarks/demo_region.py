@@ -18,12 +18,12 @@ from rich.table import Table
 
 from models import registry
 from models.estimator import FloatArray
+from models.evaluate.scores import BINS, Scores, measure, summarise
 from pipeline.passes import make_pairs
 from pipeline.plan import make_plan
 from pipeline.region import open_region
 from pipeline.sources.opening import open_source
 from pipeline.sources.simulated import SimulatedSource
-from tests.benchmarks.estimators import BINS, Scores, score
 
 BASELINES = (12, 24, 36)
 
@@ -64,11 +64,11 @@ def main() -> None:
                     key = f"{info.name} {info.window} px, {mode}|{polarisation}"
                     answers.setdefault(key, []).append((*maps, truth))
     for key, values in answers.items():
-        estimate, sigma, truth = (np.stack(arrays) for arrays in zip(*values, strict=True))
         band = key.partition("|")[2]
         if f"constant|{band}" not in rows:
-            rows[f"constant|{band}"] = score(np.full_like(truth, truth.mean()), truth, None)
-        rows[key] = score(estimate, truth, sigma)
+            mean = np.mean([truth for _, _, truth in values])
+            rows[f"constant|{band}"] = summarise([measure(np.full_like(truth, mean), truth) for _, _, truth in values])
+        rows[key] = summarise([measure(estimate, truth, sigma) for estimate, sigma, truth in values])
     _print(rows, len(chosen), arguments.write)
 
 

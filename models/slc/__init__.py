@@ -1,0 +1,1 @@
+"""Complex images: coherence from their phase, and detected images made of them."""
