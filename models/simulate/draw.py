@@ -80,6 +80,8 @@ class Sample:
         Population coherence of the pair's complex samples over each pixel's resolution cell, noise included.
     registration
         Rows and columns in pixels by which the secondary lies too far down and right.
+    spacing
+        Pixel spacing in metres.
     oracle
         Sample coherence of the focused complex pair in a boxcar: what the best of radars' own data would give.
     """
@@ -89,6 +91,7 @@ class Sample:
     context: tuple[FloatArray, ...]
     coherence: FloatArray
     registration: tuple[float, float]
+    spacing: float
     oracle: FloatArray | None
 
 
@@ -118,7 +121,7 @@ def draw(recipe: Recipe, seed: int, number: int) -> Sample:
         seen.append(np.maximum(sampled - np.float32(subtracted), np.float32(0.0)))
     truth = placement.sample(_truth(scene, product), as_product=False)
     oracle = placement.sample(_boxcar(samples, product, recipe.oracle_window), as_product=False) if samples else None
-    return Sample(seen[0], seen[1], tuple(seen[2:]), truth.clip(0.0, 1.0), registration, oracle)
+    return Sample(seen[0], seen[1], tuple(seen[2:]), truth.clip(0.0, 1.0), registration, product.spacing, oracle)
 
 
 def _settled(recipe: Recipe, product: Product) -> Recipe:

@@ -75,8 +75,8 @@ def as_text(card: dict[str, Any]) -> str:
     rows = " | ".join(f"{value:.3f}" for value in validation["rmse_by_bin"])
     size = settings["pool"]["size"]
     trained_on = (
-        f"{examples} simulated scenes of {size} x {size} pixels (`models.train.examples`, seed {settings['seed']}): GRD "
-        "at 10 m, area-averaged products at 20 and 30 m, other looks; textures, baselines, noise, misregistration and "
+        f"{examples} simulated scenes of {size} x {size} pixels (`models.train.examples`, seed {settings['seed']}): "
+        "GRD at 10 m, area-averaged products at 20 and 30 m, other looks; textures, baselines, noise, misregistration and "
         "further dates drawn at random; coherence tied to cover in half of them only. No real image was trained on."
         if simulated
         else f"the examples in `{settings['pool']['folder']}`."
