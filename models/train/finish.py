@@ -76,8 +76,8 @@ def as_text(card: dict[str, Any]) -> str:
     size = settings["pool"]["size"]
     trained_on = (
         f"{examples} simulated scenes of {size} x {size} pixels (`models.train.examples`, seed {settings['seed']}): "
-        "GRD at 10 m, area-averaged products at 20 and 30 m, other looks; textures, baselines, noise, misregistration and "
-        "further dates drawn at random; coherence tied to cover in half of them only. No real image was trained on."
+        "GRD at 10 m, area-averaged products at 20 and 30 m, other looks; textures, baselines, noise, misregistration "
+        "and further dates drawn at random; coherence tied to cover in half of them only. No real image was trained on."
         if simulated
         else f"the examples in `{settings['pool']['folder']}`."
     )
