@@ -1,7 +1,8 @@
-"""The commands about estimators themselves: how good they are."""
+"""The commands about estimators themselves: making them, and how good they are."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -46,5 +47,28 @@ def evaluate(
         terminal.finish()
         terminal.console.print(overview(results).to_rich())
         terminal.say("tables and figure are in " + ", ".join(folder.address(name) for name in RESULTS))
+    finally:
+        terminal.stop()
+
+
+@app.command()
+def train(
+    config: Annotated[
+        str, typer.Argument(metavar="CONFIG", help="A training file (.toml), or a recipe's name: speckle-unet.")
+    ],
+    output: Annotated[
+        str | None, typer.Option("--output", help="Folder for examples, checkpoint and weights; out/train/CONFIG.")
+    ] = None,
+    device: DeviceName = Device.auto,
+    quiet: Quiet = False,
+) -> None:
+    """Train a network on simulated scenes, or on a folder of examples; a stopped run continues where it was."""
+    from pipeline.training import run_training
+
+    terminal = Terminal(quiet=quiet)
+    folder = Path(output) if output else Path("out/train") / Path(config).stem
+    try:
+        weights = run_training(config, folder, terminal, device.value)
+        terminal.say(f"weights are in {weights}, their card and training.png beside them")
     finally:
         terminal.stop()

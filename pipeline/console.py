@@ -47,6 +47,10 @@ class Terminal:
         """Print a sentence the user should know."""
         self.console.print(f"[yellow]note[/]      {sentence}", soft_wrap=True)
 
+    def remark(self, sentence: str) -> None:
+        """Print a line above the stage's bar, which stays."""
+        self.console.print(sentence, soft_wrap=True)
+
     def finish(self) -> None:
         """End the stage's bar and leave one line in its place."""
         self.stop()

@@ -84,10 +84,13 @@ class LearnedEstimator:
         pair = torch.from_numpy(np.stack([logarithm(reference), logarithm(secondary)]))[None].to(self._device)
         summary = torch.from_numpy(np.stack(summarise(context, (height, width))))[None].to(self._device)
         dates = torch.tensor([len(context)], device=self._device)
+        spacing = torch.tensor([self.spacing], device=self._device)
         bottom, right = -height % self.lattice, -width % self.lattice
         with torch.inference_mode():
             padded = functional.pad(pair, (0, right, 0, bottom), value=float("nan"))
-            coherence, log_variance = self._network(padded, functional.pad(summary, (0, right, 0, bottom)), dates)
+            coherence, log_variance = self._network(
+                padded, functional.pad(summary, (0, right, 0, bottom)), dates, spacing
+            )
             sigma = (0.5 * log_variance).exp() * self._sigma_scale
             both = torch.isfinite(pair).all(1, keepdim=True).float()
             share = functional.avg_pool2d(both, SURROUNDINGS, 1, SURROUNDINGS // 2, count_include_pad=False)

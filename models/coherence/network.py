@@ -70,6 +70,7 @@ class CoherenceNetwork(nn.Module):
         widths = self.layout.channels
         steps = list(pairwise(widths))
         self.stem = SpeckleStem()
+        self.scale = nn.BatchNorm2d(self.stem.channels, affine=False)  # features differ in size
         self.enter = nn.Conv2d(self.stem.channels, widths[0], 1)
         self.encoder = nn.ModuleList(_blocks(*level) for level in zip(widths, self.layout.encoder, strict=True))
         self.down = nn.ModuleList(nn.Conv2d(finer, coarser, 2, 2) for finer, coarser in steps)
@@ -80,7 +81,7 @@ class CoherenceNetwork(nn.Module):
             self.leave.weight.mul_(0.3)
 
     def forward(
-        self, images: torch.Tensor, context: torch.Tensor, dates: torch.Tensor
+        self, images: torch.Tensor, context: torch.Tensor, dates: torch.Tensor, spacing: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Coherence and log variance; arguments as in `SpeckleStem.forward`, sides multiples of the lattice.
 
@@ -89,12 +90,12 @@ class CoherenceNetwork(nn.Module):
         coherence, log_variance
             Shape (batch, 1, height, width).
         """
-        return self.from_features(self.stem(images, context, dates))
+        return self.from_features(self.stem(images, context, dates, spacing))
 
     def from_features(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The learned part, from the stem's channels."""
         features = features.contiguous(memory_format=torch.channels_last)
-        inner = functional.relu(self.enter(features))
+        inner = functional.relu(self.enter(self.scale(features)))
         skips: list[torch.Tensor] = []
         for level, blocks in enumerate(self.encoder):
             if level:

@@ -19,6 +19,8 @@ WINDOWS = (1, 3, 5)
 """Sides in cells of the windows that products are averaged over."""
 VARIANCE_FLOOR = 0.02
 """Added to a variance before dividing by it; the speckle of a GRD image has 0.25."""
+MOST = 3.0
+"""Limit of a normalised product: one cell with a corner reflector must not drown its neighbours."""
 LOWEST, HIGHEST = -4.0, 3.0
 """Limits of a high-passed logarithm: single-look speckle falls far, a corner reflector rises far."""
 
@@ -30,11 +32,13 @@ class SpeckleStem(nn.Module):
     def channels(self) -> int:
         """How many channels come out."""
         images, low, products = 3 * CELL**2, 3, len(WINDOWS) * len(LAGS)
-        variances, context = 2 * (len(WINDOWS) - 1), (len(WINDOWS) - 1) * 2 + 4
-        return images + low + products + variances + context
+        variances, context, spacing = 2 * (len(WINDOWS) - 1), (len(WINDOWS) - 1) * 2 + 4, 1
+        return images + low + products + variances + context + spacing
 
     @torch.no_grad()
-    def forward(self, images: torch.Tensor, context: torch.Tensor, dates: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self, images: torch.Tensor, context: torch.Tensor, dates: torch.Tensor, spacing: torch.Tensor
+    ) -> torch.Tensor:
         """Features of a batch.
 
         Parameters
@@ -46,6 +50,8 @@ class SpeckleStem(nn.Module):
             Mean and standard deviation of further dates' logarithms, zero without any; shape (batch, 2, height, width).
         dates
             Number of further dates, shape (batch,).
+        spacing
+            Pixel spacing in metres, shape (batch,): it tells the kind of product, hence its speckle.
 
         Returns
         -------
@@ -71,6 +77,7 @@ class SpeckleStem(nn.Module):
                 *_repetition(speckle),
                 *_agreement(speckle, steady, several),
                 *_steadiness(context[:, 1:], dates),
+                _everywhere((spacing / 10.0).log(), images),
             ],
             1,
         )
@@ -112,7 +119,7 @@ def _repetition(speckle: torch.Tensor) -> list[torch.Tensor]:
     variance = functional.avg_pool2d(speckle * speckle, CELL)
     wide = box(variance, WINDOWS[-1])
     deviation = (wide[:, :1] * wide[:, 1:]).sqrt() + VARIANCE_FLOOR
-    correlations = [box(cells, side) / deviation for side in WINDOWS]
+    correlations = [(box(cells, side) / deviation).clamp(-MOST, MOST) for side in WINDOWS]
     spreads = [(box(variance, side) + VARIANCE_FLOOR).log() * 0.5 + 0.6 for side in WINDOWS[1:]]
     return [*correlations, *spreads]
 
@@ -123,7 +130,7 @@ def _agreement(speckle: torch.Tensor, steady: torch.Tensor, several: torch.Tenso
     steady_variance = box(functional.avg_pool2d(steady * steady, CELL), 7)
     deviation = (box(variance, WINDOWS[-1]) * steady_variance).sqrt() + VARIANCE_FLOOR
     cells = functional.avg_pool2d(speckle * steady, CELL)
-    correlations = [box(cells, side) / deviation for side in WINDOWS[1:]]
+    correlations = [(box(cells, side) / deviation).clamp(-MOST, MOST) for side in WINDOWS[1:]]
     return [*correlations, ((steady_variance + VARIANCE_FLOOR).log() * 0.5 + 0.6) * several]
 
 
@@ -131,6 +138,11 @@ def _steadiness(deviation: torch.Tensor, dates: torch.Tensor) -> list[torch.Tens
     """How little further dates differ among themselves, and how many there are."""
     known = (dates > 1).to(deviation.dtype).view(-1, 1, 1, 1)
     cells = functional.avg_pool2d(deviation, CELL) * known
-    number = dates.to(deviation.dtype).view(-1, 1, 1, 1)
-    share = (number / (number + 2.0)).expand(-1, 1, *cells.shape[-2:])
-    return [cells - 0.5 * known, box(cells, 5) - 0.5 * known, share]
+    number = dates.to(deviation.dtype)
+    return [cells - 0.5 * known, box(cells, 5) - 0.5 * known, _everywhere(number / (number + 2.0), deviation)]
+
+
+def _everywhere(value: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
+    """One number of each example as a channel of its cells."""
+    height, width = image.shape[-2] // CELL, image.shape[-1] // CELL
+    return value.to(image.dtype).view(-1, 1, 1, 1).expand(-1, 1, height, width)

@@ -80,6 +80,8 @@ class Sample:
         Population coherence of the pair's complex samples over each pixel's resolution cell, noise included.
     registration
         Rows and columns in pixels by which the secondary lies too far down and right.
+    spacing
+        Pixel spacing in metres.
     oracle
         Sample coherence of the focused complex pair in a boxcar: what the best of radars' own data would give.
     """
@@ -89,14 +91,17 @@ class Sample:
     context: tuple[FloatArray, ...]
     coherence: FloatArray
     registration: tuple[float, float]
+    spacing: float
     oracle: FloatArray | None
 
 
 def draw(recipe: Recipe, seed: int, number: int) -> Sample:
     """Draw one sample; everything follows from the recipe, the seed and the number."""
     rng = np.random.default_rng([seed, number])
-    product = _mixed_product(rng) if recipe.product is None else recipe.product
-    placement, side = _placement(rng, recipe)
+    if recipe.product is None:
+        recipe = _settled(recipe, _mixed_product(rng))
+    product = recipe.product or GRD_10M
+    placement, side = _placement(rng, recipe, product)
     scene = _scene(rng, recipe, side)
     angle = rng.uniform(0.0, 2.0 * np.pi)
     registration = (recipe.shift * math.sin(angle), recipe.shift * math.cos(angle))
@@ -116,16 +121,25 @@ def draw(recipe: Recipe, seed: int, number: int) -> Sample:
         seen.append(np.maximum(sampled - np.float32(subtracted), np.float32(0.0)))
     truth = placement.sample(_truth(scene, product), as_product=False)
     oracle = placement.sample(_boxcar(samples, product, recipe.oracle_window), as_product=False) if samples else None
-    return Sample(seen[0], seen[1], tuple(seen[2:]), truth.clip(0.0, 1.0), registration, oracle)
+    return Sample(seen[0], seen[1], tuple(seen[2:]), truth.clip(0.0, 1.0), registration, product.spacing, oracle)
 
 
-def _placement(rng: np.random.Generator, recipe: Recipe) -> tuple[Placement, int]:
+def _settled(recipe: Recipe, product: Product) -> Recipe:
+    """The recipe with a product of its own; what lies apart by so many metres is fewer of its pixels."""
+    scale = GRD_10M.spacing / product.spacing
+    return replace(recipe, product=product, shift=recipe.shift * scale, warp=recipe.warp * scale)
+
+
+def _placement(rng: np.random.Generator, recipe: Recipe, product: Product) -> tuple[Placement, int]:
     """Where the map lies in the radar image, and the side of that."""
-    if recipe.homogeneous:
-        resampling: Resampling = "none"
-    else:
+    resampling: Resampling = "none"
+    relief = False
+    if not recipe.homogeneous:
         resampling = rng.choice(np.array(["none", "nearest", "bilinear"]), p=[0.5, 0.2, 0.3]).item()
-    relief = not recipe.homogeneous and rng.random() < 0.3
+        relief = rng.random() < 0.3
+    if product.resampling == "average":
+        # such products are projected from the single-look image straight onto the map; nothing is resampled after
+        resampling, relief = "none", False
     margin = MARGIN + math.ceil(recipe.shift + recipe.warp) + 6 * relief
     if resampling != "none":
         margin += 6 + round(TURNING * recipe.size)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
+from models.estimator import FloatArray
 from models.train.pool import Pool
 
 STEP = 4
@@ -26,7 +28,9 @@ class Batch:
     images, context
         Shape (batch, 2, side, side); see `SpeckleStem.forward`.
     dates
-        Shape (batch,).
+        Number of further dates, shape (batch,).
+    spacing
+        Pixel spacing in metres, shape (batch,).
     coherence
         Truth, shape (batch, 1, side, side).
     """
@@ -34,38 +38,39 @@ class Batch:
     images: torch.Tensor
     context: torch.Tensor
     dates: torch.Tensor
+    spacing: torch.Tensor
     coherence: torch.Tensor
+
+    @property
+    def shown(self) -> tuple[torch.Tensor, ...]:
+        """What a network is shown."""
+        return self.images, self.context, self.dates, self.spacing
 
     def to(self, device: torch.device) -> Batch:
         """The same on another device."""
-        return Batch(*(tensor.to(device) for tensor in (self.images, self.context, self.dates, self.coherence)))
+        return Batch(*(tensor.to(device) for tensor in (*self.shown, self.coherence)))
 
 
 def draw_batch(pool: Pool, rng: np.random.Generator, count: int, side: int) -> Batch:
     """A random batch; all that varies it follows from the generator."""
-    pieces, dates = [], []
-    for _ in range(count):
-        piece, number = _draw_piece(pool, rng, side)
-        pieces.append(piece)
-        dates.append(number)
-    return _as_batch(np.stack(pieces), dates)
+    pieces, dates, spacings = zip(*(_draw_piece(pool, rng, side) for _ in range(count)), strict=True)
+    return _as_batch(np.stack(pieces), dates, spacings)
 
 
 def whole_batch(pool: Pool, number: int) -> Batch:
     """One example as it is, for validation."""
-    arrays, dates = pool[number]
-    return _as_batch(arrays[None].astype(np.float32), [dates])
+    arrays, dates, spacing = pool[number]
+    return _as_batch(arrays[None].astype(np.float32), [dates], [spacing])
 
 
-def _as_batch(arrays: np.ndarray[tuple[int, ...], np.dtype[np.float32]], dates: list[int]) -> Batch:
+def _as_batch(arrays: FloatArray, dates: Sequence[int], spacings: Sequence[float]) -> Batch:
     tensor = torch.from_numpy(arrays)
-    return Batch(tensor[:, :2], tensor[:, 2:4], torch.tensor(dates), tensor[:, 4:])
+    spacing = torch.tensor(spacings, dtype=torch.float32)
+    return Batch(tensor[:, :2], tensor[:, 2:4], torch.tensor(dates), spacing, tensor[:, 4:])
 
 
-def _draw_piece(
-    pool: Pool, rng: np.random.Generator, side: int
-) -> tuple[np.ndarray[tuple[int, ...], np.dtype[np.float32]], int]:
-    arrays, dates = pool[int(rng.integers(len(pool)))]
+def _draw_piece(pool: Pool, rng: np.random.Generator, side: int) -> tuple[FloatArray, int, float]:
+    arrays, dates, spacing = pool[int(rng.integers(len(pool)))]
     row, col = STEP * rng.integers(0, (pool.size - side) // STEP + 1, 2)
     piece = arrays[:, row : row + side, col : col + side].astype(np.float32)
     down, right, swap = rng.random(3) < 0.5
@@ -80,4 +85,4 @@ def _draw_piece(
         top, left = rng.integers(0, side - 4, 2)
         height, width = rng.integers(4, side // 2 + 4, 2)
         piece[rng.integers(2), top : top + height, left : left + width] = np.nan
-    return piece, dates
+    return piece, dates, spacing

@@ -30,12 +30,15 @@ class Example:
         Number of further dates.
     coherence
         Truth, float16, shape (size, size).
+    spacing
+        Pixel spacing in metres.
     """
 
     images: HalfArray
     context: HalfArray
     dates: int
     coherence: HalfArray
+    spacing: float
 
 
 def simulated_example(seed: int, number: int, size: int) -> Example:
@@ -65,5 +68,9 @@ def as_example(sample: Sample, rng: np.random.Generator) -> Example:
     images = np.stack([logarithm(sample.reference), logarithm(secondary)])
     context = np.stack(summarise(sample.context, sample.reference.shape))
     return Example(
-        images.astype(np.float16), context.astype(np.float16), len(sample.context), sample.coherence.astype(np.float16)
+        images.astype(np.float16),
+        context.astype(np.float16),
+        len(sample.context),
+        sample.coherence.astype(np.float16),
+        sample.spacing,
     )

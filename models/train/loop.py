@@ -99,7 +99,7 @@ def train(config: TrainConfig, output: Path, *, device: str = "auto") -> Iterato
         for group in optimizer.param_groups:
             group["lr"] = rate_at(config, step)
         with precision:
-            coherence, log_variance = predict(network, batch.images, batch.context, batch.dates)
+            coherence, log_variance = predict(network, *batch.shown)
         loss = regression_loss(coherence, log_variance, batch.coherence)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()

@@ -10,7 +10,7 @@ from models.train.config import NetworkSettings
 
 
 def build(settings: NetworkSettings) -> nn.Module:
-    """A fresh network: (images, context, dates) -> (coherence, log variance)."""
+    """A fresh network: (images, context, dates, spacing) -> (coherence, log variance)."""
     return CoherenceNetwork(Layout(settings.channels, settings.encoder, settings.decoder))
 
 

@@ -2,8 +2,8 @@
 
 A shard is one array of halves of precision, shape (examples, 5, size, size): logarithms of reference and secondary
 (NaN where power isn't positive), mean and standard deviation of further dates' logarithms, and the true coherence.
-A JSON file beside it holds the number of further dates of each example. Simulated pools and pools made from real SLC
-pairs have the same form.
+A JSON file beside it holds the number of further dates and the pixel spacing of each example. Simulated pools and pools
+made from real SLC pairs have the same form.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ class Shard:
 
     arrays: npt.NDArray[np.float16]
     dates: tuple[int, ...]
+    spacing: tuple[float, ...]
 
 
 def shard_path(folder: Path, number: int) -> Path:
@@ -40,7 +41,8 @@ def shard_path(folder: Path, number: int) -> Path:
 def write_shard(path: Path, examples: Sequence[Example]) -> None:
     """Write examples; a reader meets the whole shard or none."""
     arrays = np.stack([np.concatenate([each.images, each.context, each.coherence[None]]) for each in examples])
-    path.with_suffix(".json").write_text(json.dumps({"dates": [each.dates for each in examples]}), encoding="utf-8")
+    beside = {"dates": [each.dates for each in examples], "spacing": [each.spacing for each in examples]}
+    path.with_suffix(".json").write_text(json.dumps(beside), encoding="utf-8")
     partial = path.with_suffix(".partial")
     with partial.open("wb") as file:
         np.save(file, arrays.astype(np.float16), allow_pickle=False)
@@ -117,18 +119,19 @@ class Pool:
     def __len__(self) -> int:
         return len(self._places)
 
-    def __getitem__(self, number: int) -> tuple[npt.NDArray[np.float16], int]:
-        """Arrays (5, size, size) and number of further dates of one example."""
+    def __getitem__(self, number: int) -> tuple[npt.NDArray[np.float16], int, float]:
+        """Arrays (5, size, size), number of further dates and pixel spacing in metres of one example."""
         shard, k = self._places[number]
-        return shard.arrays[k], shard.dates[k]
+        return shard.arrays[k], shard.dates[k], shard.spacing[k]
 
 
 def _open(path: Path) -> Shard:
     try:
         arrays = np.load(path, mmap_mode="r", allow_pickle=False)
-        dates = tuple(json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["dates"])
+        beside = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        dates, spacing = tuple(beside["dates"]), tuple(beside["spacing"])
     except (OSError, ValueError, KeyError) as error:
         raise ModelError(f"{path} is no shard of examples ({error}); delete it and make it again") from None
-    if arrays.ndim != 4 or arrays.shape[1] != CHANNELS or len(dates) != arrays.shape[0]:
+    if arrays.ndim != 4 or arrays.shape[1] != CHANNELS or {len(dates), len(spacing)} != {arrays.shape[0]}:
         raise ModelError(f"{path} has shape {arrays.shape}; a shard has (examples, {CHANNELS}, size, size)")
-    return Shard(arrays, dates)
+    return Shard(arrays, dates, spacing)

@@ -52,7 +52,7 @@ def validate(network: nn.Module, pool: Pool, scenes: int, device: torch.device) 
     for number in range(min(scenes, len(pool))):
         batch = whole_batch(pool, number).to(device)
         with torch.no_grad():
-            coherence, log_variance = predict(network, batch.images, batch.context, batch.dates)
+            coherence, log_variance = predict(network, *batch.shown)
         difference = (coherence - batch.coherence).flatten()
         errors.append(difference.cpu().numpy())
         ratios.append((difference.abs() * torch.exp(-0.5 * log_variance.flatten())).cpu().numpy())
