@@ -1,4 +1,5 @@
-# Two commands do everything: `make demo` and `make test`. The others are for developers.
+# Two commands do everything: `make demo` and `make test`. The others are for developers; `make bench` takes hours, and
+# continues where it was stopped.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -22,7 +23,9 @@ test: lint
 	$(BIN)/pytest
 
 bench: $(VENV)/.installed
-	$(BIN)/python -m tests.benchmarks.estimators --misregistration
+	$(BIN)/python -m tests.benchmarks.coherence
+	$(BIN)/python -m tests.benchmarks.registration
+	$(BIN)/python -m tests.benchmarks.amsterdam
 	$(BIN)/python -m tests.benchmarks.demo_region --pairs 2
 
 docs: $(VENV)/.installed

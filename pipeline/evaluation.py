@@ -142,7 +142,7 @@ def _example(results: Results, contenders: Sequence[Contender]) -> Example:
     """The first scene of the first set."""
     scene_set = results.sets[0]
     sample = draw(scene_set.recipe, results.seeds[0], 0)
-    scene = registered(sample, scene_set.product.spacing)
+    scene = registered(sample)
     return Example(
         sample.reference, sample.coherence, {contender.name: contender.answer(scene)[0] for contender in contenders}
     )

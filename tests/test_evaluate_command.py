@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from pipeline.errors import Stopped
+from pipeline.evaluation import Extent, run_evaluation
+from pipeline.progress import Silent
+from pipeline.storage import Folder
 from tests.conftest import Answer, Command
 
 SMALL = ("--sets", "matched,independent", "--scenes", "2", "--seeds", "1", "--size", "64", "--contexts", "0")
@@ -40,6 +44,31 @@ def test_a_second_run_does_only_what_is_new_and_gives_the_same(cohmap: Command, 
     assert run(cohmap, tmp_path, "--scenes", "3").code == 0
     assert ledger.read_text().startswith(lines)
     assert sum('"key"' in line for line in ledger.read_text().splitlines()) == 6
+
+
+class StopsAfter(Silent):
+    """Presses Ctrl-C when so many scenes are done."""
+
+    def __init__(self, scenes: int) -> None:
+        self.left = scenes
+
+    def advance(self, units: int = 1) -> None:
+        self.left -= units
+        if not self.left:
+            raise KeyboardInterrupt
+
+
+def test_ctrl_c_loses_nothing_that_is_done(tmp_path: Path) -> None:
+    folder, extent = Folder(str(tmp_path)), Extent(("matched",), scenes=3, seeds=1, size=64, contexts=0)
+    with pytest.raises(Stopped):
+        run_evaluation(["log-correlation"], extent, folder, StopsAfter(2))
+    ledger = tmp_path / "ledger/evaluate.jsonl"
+    done = ledger.read_text()
+    assert len(done.splitlines()) == 2
+    assert not (tmp_path / "evaluation.json").exists()
+    run_evaluation(["log-correlation"], extent, folder, Silent())
+    assert ledger.read_text().startswith(done)
+    assert (tmp_path / "evaluation.json").exists()
 
 
 @pytest.mark.parametrize(

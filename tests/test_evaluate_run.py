@@ -13,7 +13,7 @@ from scipy import ndimage, stats
 from models import registry
 from models.errors import ModelError
 from models.estimator import FloatArray
-from models.evaluate import tables
+from models.evaluate import contenders, tables
 from models.evaluate.contenders import CONSTANT, ORACLE, EstimatorContender, Scene, open_contenders, registered
 from models.evaluate.probes import Probe, leak, other_speckle, tiling_difference, unrelated
 from models.evaluate.run import Memory, Results, evaluate
@@ -66,8 +66,8 @@ def small(*names: str, contexts: int = 0) -> list[SceneSet]:
 
 @pytest.fixture(scope="module")
 def results() -> Results:
-    contenders = [*open_contenders(["guarnieri-prati:raw", "log-correlation"], contexts=0, device="cpu"), Counting()]
-    return evaluate(contenders, small("matched", "homogeneous"), scenes=2, seeds=(1, 2))
+    taking_part = [*open_contenders(["guarnieri-prati:raw", "log-correlation"], contexts=0, device="cpu"), Counting()]
+    return evaluate(taking_part, small("matched", "homogeneous"), scenes=2, seeds=(1, 2))
 
 
 def test_every_set_can_be_drawn() -> None:
@@ -135,7 +135,7 @@ def test_a_stopped_evaluation_keeps_every_scene_it_finished() -> None:
 
 def test_a_misregistered_pair_is_registered_as_users_get_it() -> None:
     sample = draw(SETS["shift-2"].sized(160, 1).recipe, 1, 0)
-    scene = registered(sample, 10.0)
+    scene = registered(sample)
     estimator = registry.get("log-correlation", device="cpu")
     before, after = (
         float(np.nanmean(estimator.estimate(sample.reference, image)[0]))
@@ -156,6 +156,11 @@ def test_names_modes_and_groups_of_contenders() -> None:
         open_contenders(["log-moments:raw"], contexts=0, device="cpu")
 
 
+def test_files_are_called_by_their_names_unless_those_are_taken() -> None:
+    sources = ["speckle-unet", "runs/a.safetensors", "runs/speckle-unet.safetensors", "other/a.safetensors"]
+    assert list(contenders._labels(sources).values()) == ["speckle-unet", "a", *sources[2:]]
+
+
 def test_tables_say_what_the_results_say(results: Results) -> None:
     text = "\n".join(table.to_markdown() for table in tables.all_tables(results))
     assert "| Bayes floor 31 px |" in text
@@ -173,7 +178,7 @@ def test_tables_say_what_the_results_say(results: Results) -> None:
 
 @pytest.mark.parametrize("pairs", [other_speckle, unrelated])
 def test_pairs_without_common_speckle_look_incoherent_to_an_honest_estimator(pairs: Probe) -> None:
-    contender = EstimatorContender("log-correlation", mode=None, contexts=0, device="cpu")
+    contender = EstimatorContender("log-correlation", "crude", mode=None, contexts=0, device="cpu")
     found = leak(contender, Recipe(size=128, tie="independent"), pairs, seed=1, scenes=4)
     assert abs(found.r) < 0.15
     assert found.mean < 0.3

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, get_args
 
@@ -40,15 +40,18 @@ class Scene:
     spacing: float
 
 
-def registered(sample: Sample, spacing: float) -> Scene:
-    """Find and remove the shift of every date, as `cohmap` does for its users; true shifts aren't looked at."""
-    return Scene(
-        sample.reference,
-        _onto(sample.reference, sample.secondary),
-        tuple(_onto(sample.reference, image) for image in sample.context),
-        sample.oracle,
-        spacing,
-    )
+def registered(sample: Sample) -> Scene:
+    """A simulated sample as `register` leaves it; its true shifts aren't looked at."""
+    scene = register(sample.reference, sample.secondary, sample.context, spacing=sample.spacing)
+    return replace(scene, oracle=sample.oracle)
+
+
+def register(
+    reference: FloatArray, secondary: FloatArray, context: Sequence[FloatArray] = (), *, spacing: float
+) -> Scene:
+    """Find and remove the shift of every date, as `cohmap` does for its users; linear power, spacing in metres."""
+    others = [_onto(reference, image) for image in (secondary, *context)]
+    return Scene(reference, others[0], tuple(others[1:]), None, spacing)
 
 
 def _onto(reference: FloatArray, image: FloatArray) -> FloatArray:
@@ -80,6 +83,8 @@ class EstimatorContender:
     ----------
     source
         Name in the registry, or a weights file.
+    label
+        What its row is called, apart from mode and dates.
     mode
         Mode of a classical estimator; None for its default.
     contexts
@@ -91,13 +96,12 @@ class EstimatorContender:
         There is no such estimator, mode or device.
     """
 
-    def __init__(self, source: str, *, mode: Mode | None, contexts: int, device: str) -> None:
+    def __init__(self, source: str, label: str, *, mode: Mode | None, contexts: int, device: str) -> None:
         self._source = source
         self._mode = mode
         self._contexts = contexts
         self._device = device
         self._built: dict[float, Estimator] = {}
-        label = Path(source).stem if Path(source).suffix else source
         parts = [label, *([mode] if mode else []), *([f"+ {contexts} dates"] if contexts else [])]
         self.name = " ".join(parts)
 
@@ -147,13 +151,25 @@ def open_contenders(specs: Sequence[str], *, contexts: int, device: str) -> list
     ModelError
         There is no such estimator, mode or device.
     """
-    found: dict[str, Contender] = {ORACLE: Oracle()}
-    for source, mode in _expanded(specs):
+    found: list[Contender] = [Oracle()]
+    expanded = list(dict.fromkeys(_expanded(specs)))
+    labels = _labels([source for source, _ in expanded])
+    for source, mode in expanded:
         usable = registry.get(source, mode=mode, device=device).context
-        for used in sorted({0, min(contexts, usable)}):
-            contender = EstimatorContender(source, mode=mode, contexts=used, device=device)
-            found[contender.name] = contender
-    return list(found.values())
+        found += [
+            EstimatorContender(source, labels[source], mode=mode, contexts=used, device=device)
+            for used in sorted({0, min(contexts, usable)})
+        ]
+    return found
+
+
+def _labels(sources: Sequence[str]) -> dict[str, str]:
+    """Files by their name without folder and suffix, unless another contender is called that."""
+    labels: dict[str, str] = {}
+    for source in sources:
+        short = Path(source).stem if Path(source).suffix else source
+        labels.setdefault(source, source if short in labels.values() else short)
+    return labels
 
 
 def _classical() -> list[registry.EstimatorInfo]:

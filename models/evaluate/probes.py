@@ -12,7 +12,6 @@ from models.estimator import Estimator, FloatArray
 from models.evaluate.contenders import Contender, registered
 from models.evaluate.scores import Sums, measure, summarise
 from models.simulate.draw import Recipe, Sample, draw
-from models.simulate.product import GRD_10M
 
 Probe = Callable[[Recipe, int, int], tuple[Sample, FloatArray]]
 """(recipe, seed, number) -> a pair without common speckle, and a coherence that it could have had."""
@@ -57,11 +56,10 @@ def leak(
     scenes: int,
 ) -> Leak:
     """Give pairs without coherence (`other_speckle` or `unrelated`) to a contender, registered as any pair is."""
-    spacing = (recipe.product or GRD_10M).spacing
     found: list[Sums] = []
     for number in range(scenes):
         sample, fictitious = pairs(recipe, seed, number)
-        answer, _ = contender.answer(registered(sample, spacing))
+        answer, _ = contender.answer(registered(sample))
         found.append(measure(answer, fictitious))
     scores = summarise(found)
     total = sum(sums.moments[0] for sums in found)

@@ -178,7 +178,7 @@ def _run_scene(
     if record and not missing:
         return record
     sample = draw(scene_set.recipe, seed, number)
-    scene = registered(sample, spacing)
+    scene = registered(sample)
     at_edge = edges(sample.coherence)
     for contender in missing:
         began = time.process_time()

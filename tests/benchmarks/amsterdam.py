@@ -24,10 +24,9 @@ from scipy import ndimage
 
 from models import registry
 from models.estimator import Estimator, FloatArray
-from models.evaluate.contenders import CLASSICAL, Contender, Oracle, Scene, open_contenders, registered
+from models.evaluate.contenders import CLASSICAL, Contender, Oracle, Scene, open_contenders, register
 from models.evaluate.scores import Scores, measure, summarise
 from models.evaluate.tables import Table, number
-from models.simulate.draw import Sample
 from models.simulate.speckle import ComplexArray
 from models.slc.coherence import independent_looks, sample_coherence, unbiased
 from models.slc.detect import FACTOR, intensity, on_pixels, range_looks
@@ -159,9 +158,8 @@ def crops(pair: RealPair) -> list[RealPair]:
 
 def scene_of(pair: RealPair, sampling: Sampling) -> Scene:
     """The pair as an estimator gets it: detected, and registered as any pair is."""
-    detected = [sampling.detect(image, pair.spacing) for image in pair.images]
-    sample = Sample(detected[0], detected[1], (), detected[0], (0.0, 0.0), None)
-    return registered(sample, NOMINAL)
+    reference, secondary = (sampling.detect(image, pair.spacing) for image in pair.images)
+    return register(reference, secondary, spacing=NOMINAL)
 
 
 def score(estimate: FloatArray, pair: RealPair, sampling: Sampling) -> Scores:
