@@ -107,7 +107,8 @@ def train(config: TrainConfig, output: Path, *, device: str = "auto") -> Iterato
         optimizer.step()
         _blend(average, network, min(config.average, (step + 1) / (step + 10)))
 
-        running = float(loss) if math.isnan(running) else 0.98 * running + 0.02 * float(loss)
+        value = float(loss.detach())
+        running = value if math.isnan(running) else 0.98 * running + 0.02 * value
         done = step + 1
         if done % config.validate_every == 0 or done == config.steps:
             found = validate(_with(average, config, where), unseen, config.validation_scenes, where)
