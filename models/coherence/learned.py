@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from models.coherence.blocks import blocks
 from models.coherence.device import resolve_device
 from models.coherence.inputs import logarithm, summarise
 from models.coherence.network import Weights
@@ -80,22 +81,28 @@ class LearnedEstimator:
         if reference.ndim != 2 or any(image.shape != reference.shape for image in images):
             shapes = ", ".join(str(image.shape) for image in images)
             raise ModelError(f"an estimate takes images of one shape, not {shapes}; put them on one grid first")
-        height, width = reference.shape
-        pair = torch.from_numpy(np.stack([logarithm(reference), logarithm(secondary)]))[None].to(self._device)
-        summary = torch.from_numpy(np.stack(summarise(context, (height, width))))[None].to(self._device)
-        dates = torch.tensor([len(context)], device=self._device)
+        maps = np.empty((2, *reference.shape), np.float32)
+        for inner, outer, cut in blocks(images[0].shape, self.halo):
+            maps[:, *inner] = self._estimate_block([image[outer] for image in images])[:, *cut]
+        missing = ~(np.isfinite(reference) & np.isfinite(secondary))
+        maps[:, missing] = np.nan
+        return maps[0], maps[1]
+
+    def _estimate_block(self, images: Sequence[FloatArray]) -> FloatArray:
+        """Coherence and sigma, shape (2, height, width)."""
+        height, width = images[0].shape
+        pair = torch.from_numpy(np.stack([logarithm(image) for image in images[:2]]))[None].to(self._device)
+        summary = torch.from_numpy(np.stack(summarise(images[2:], (height, width))))[None].to(self._device)
+        dates = torch.tensor([len(images) - 2], device=self._device)
         spacing = torch.tensor([self.spacing], device=self._device)
         bottom, right = -height % self.lattice, -width % self.lattice
         with torch.inference_mode():
             padded = functional.pad(pair, (0, right, 0, bottom), value=float("nan"))
-            coherence, log_variance = self._network(
-                padded, functional.pad(summary, (0, right, 0, bottom)), dates, spacing
-            )
+            shown = padded, functional.pad(summary, (0, right, 0, bottom)), dates, spacing
+            coherence, log_variance = self._network(*shown)
             sigma = (0.5 * log_variance).exp() * self._sigma_scale
             both = torch.isfinite(pair).all(1, keepdim=True).float()
             share = functional.avg_pool2d(both, SURROUNDINGS, 1, SURROUNDINGS // 2, count_include_pad=False)
             result = torch.cat([coherence, sigma.clamp(max=1.0)], 1)[..., :height, :width]
-            maps = torch.where(share >= LEAST_VALID, result, torch.nan)[0].cpu().numpy()
-        missing = ~(np.isfinite(reference) & np.isfinite(secondary))
-        maps[:, missing] = np.nan
-        return maps[0], maps[1]
+            maps: FloatArray = torch.where(share >= LEAST_VALID, result, torch.nan)[0].cpu().numpy()
+        return maps
