@@ -223,6 +223,17 @@ def apply_shift(image: FloatArray, shift: Shift) -> FloatArray:
     return resampled
 
 
+def apply_shift_trimmed(image: FloatArray, shift: Shift) -> FloatArray:
+    """`apply_shift` to a tile that was read with `shift_halo` pixels more on every side, which are cut off again.
+
+    So the tile that goes to an estimator begins where the reference's does, whatever the shift: networks that pool
+    give the same pixels in a tile as in the whole image only where tiles begin on a lattice of the image.
+    """
+    margin = shift_halo(shift)
+    moved = apply_shift(image, shift)
+    return moved[margin:-margin, margin:-margin] if margin else moved
+
+
 def _shifted(image: npt.NDArray[np.floating], pixels: int, axis: int) -> npt.NDArray[np.floating]:
     """The image `pixels` further along an axis, NaN beyond its end."""
     length = image.shape[axis]

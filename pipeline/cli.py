@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline import __version__, cli_models
+from pipeline import __version__, cli_models, cli_weights
 from pipeline.compute import available_cores
 from pipeline.console import Terminal, show_plan
 from pipeline.errors import CohmapError, Stopped
@@ -33,6 +33,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.add_typer(cli_models.app)
+app.add_typer(cli_weights.app, name="weights")
 
 
 class UnitsName(StrEnum):
@@ -101,7 +102,7 @@ def plan(
     with open_job(region, output, workers=workers, quiet=quiet, source_path=source_path, project=project) as job:
         made, _ = job.plan()
         job.folder.write_json(PLAN, made.to_json())
-        rate = measure_rate(open_estimator(job.region, "cpu"))
+        rate = measure_rate(open_estimator(job.region, "cpu"), job.region.config.grid.tile)
         show_plan(job.terminal.console, made, rate, available_cores() if workers is None else workers)
         job.terminal.say(f"the plan is in {job.folder.address(PLAN)}")
 
@@ -250,8 +251,8 @@ def estimators() -> None:
     terminal = Terminal(quiet=False)
     table = Table(Column("name", overflow="fold"), "window", "what", "source", box=None, pad_edge=False)
     for info in registry.available():
-        default = " (default)" if info.name == registry.DEFAULT else ""
-        table.add_row(info.name + default, str(info.window or "-"), info.summary, info.source)
+        aside = " (default)" if info.name == registry.DEFAULT else f" (needs {info.needs})" if info.needs else ""
+        table.add_row(info.name + aside, str(info.window or "-"), info.summary, info.source)
     terminal.console.print(table)
 
 

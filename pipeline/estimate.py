@@ -105,11 +105,12 @@ def estimate_files(
     )
 
     def blocks() -> Iterator[tuple[Tile, npt.NDArray[Any]]]:
-        halo = estimator.halo + coregister.shift_halo(shift)
+        halo, margin = estimator.halo, coregister.shift_halo(shift)
         inner = slice(halo, -halo)
         progress.start("estimate", len(tiles), 0)
         for tile in tiles:
-            pair = images[0].read(tile, halo), coregister.apply_shift(images[1].read(tile, halo), shift)
+            around = images[1].read(tile, halo + margin)
+            pair = images[0].read(tile, halo), coregister.apply_shift_trimmed(around, shift)
             maps = one_thread(lambda arrays: estimator.estimate(*arrays), pair)
             yield tile, np.stack([values[inner, inner] for values in maps])
             progress.advance()

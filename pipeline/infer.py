@@ -11,9 +11,11 @@ import numpy as np
 
 from models import coregister, registry
 from models.coregister import Shift
+from models.errors import ModelError
 from models.estimator import Estimator
 from pipeline import __version__, cube
 from pipeline.compute import Pool
+from pipeline.errors import CohmapError
 from pipeline.estimator import open_estimator
 from pipeline.export import Outcome, stack_name, variable_name
 from pipeline.ledger import Ledger, checksum, digest
@@ -36,6 +38,7 @@ class EstimatorSpec:
     mode: str | None
     spacing: float
     device: str
+    version: str
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,9 @@ def infer(region: Region, folder: Folder, pool: Pool, progress: Progress, device
         progress.note(note)
     shifts = register_pairs(stacks, pool, progress)
     settings = region.config.estimator
-    spec = EstimatorSpec(settings.name, settings.window, settings.mode, region.config.grid.spacing, device)
+    spec = EstimatorSpec(
+        settings.name, settings.window, settings.mode, region.config.grid.spacing, device, estimator.version
+    )
     maps = {
         track: _ensure_maps(region, folder, track, pairs, estimator, shifts) for track, pairs in stacks.pairs.items()
     }
@@ -160,7 +165,19 @@ def _is_done(task: _Task, ledger: Ledger, maps: cube.Cube) -> bool:
 
 @lru_cache(maxsize=4)
 def _estimator(spec: EstimatorSpec) -> Estimator:
-    return registry.get(spec.name, window=spec.window, mode=spec.mode, spacing=spec.spacing, device=spec.device)
+    """The estimator on a worker, which may be another machine with other weights, or none."""
+    try:
+        estimator = registry.get(
+            spec.name, window=spec.window, mode=spec.mode, spacing=spec.spacing, device=spec.device
+        )
+    except ModelError as error:
+        raise CohmapError(f"a worker can't build the estimator: {error}") from None
+    if estimator.version != spec.version:
+        raise CohmapError(
+            f"a worker has estimator {spec.name} {estimator.version}, this process has {spec.version}; "
+            "give both the same cohmap and the same weights"
+        )
+    return estimator
 
 
 def _estimate_tile(task: _Task) -> _Done:
@@ -168,15 +185,15 @@ def _estimate_tile(task: _Task) -> _Done:
     folder = Folder(task.output)
     stack, maps = cube.Cube(folder, task.stack), cube.Cube(folder, task.maps, mode="r+")
     estimator = _estimator(task.spec)
-    margin = coregister.shift_halo(task.shift)
-    halo = estimator.halo + margin
+    halo, margin = estimator.halo, coregister.shift_halo(task.shift)
     inner = slice(halo, -halo) if halo else slice(None)
     written = []
     residual = coregister.NO_SHIFT
     for band in task.bands:
         variable = variable_name(band)
         reference = stack.read_tile(variable, task.reference, task.tile, halo)
-        secondary = coregister.apply_shift(stack.read_tile(variable, task.secondary, task.tile, halo), task.shift)
+        around = stack.read_tile(variable, task.secondary, task.tile, halo + margin)
+        secondary = coregister.apply_shift_trimmed(around, task.shift)
         if band == task.bands[0]:
             residual = coregister.estimate_shift(reference, secondary)
         coherence, sigma = estimator.estimate(reference, secondary)

@@ -12,7 +12,7 @@ from models.coherence.tables import FOLDER, find_table, provenance, windows
 from models.simulate.pair import product_for
 from models.simulate.random_scene import flat_scene, random_scene
 
-NAMES = [info.name for info in registry.available()]
+NAMES = [info.name for info in registry.available() if info.windows]
 PLANE = (Axis(-0.3, 1.0, 5), Axis(-3.0, 1.0, 4))
 
 

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 from models import registry
-from models.coregister import NO_SHIFT, Shift, apply_shift, combine_shifts, estimate_shift, shift_halo
+from models.coregister import (
+    NO_SHIFT,
+    Shift,
+    apply_shift,
+    apply_shift_trimmed,
+    combine_shifts,
+    estimate_shift,
+    shift_halo,
+)
 from models.errors import ModelError
 from models.estimator import FloatArray
 from models.simulate.pair import GRD_10M, RTC_30M, Product, SimulatedPair, simulate_pair
@@ -130,12 +138,13 @@ def test_no_data_doesnt_spread_when_resampling() -> None:
     assert moved[30, 30] == 0.0
 
 
-def test_a_tile_with_its_halo_is_resampled_as_the_whole_image() -> None:
+@pytest.mark.parametrize("shift", [Shift(2.4, -1.7, 20.0), Shift(3.0, 1.0, 20.0), NO_SHIFT])
+def test_what_a_shift_needs_around_a_tile_is_cut_off_again(shift: Shift) -> None:
     image = np.random.default_rng(3).gamma(4.0, 0.25, (80, 80)).astype(np.float32)
-    shift = Shift(2.4, -1.7, 20.0)
-    halo = shift_halo(shift)
-    tile = apply_shift(image[30 - halo : 50 + halo, 30 - halo : 50 + halo], shift)
-    np.testing.assert_allclose(tile[halo:-halo, halo:-halo], apply_shift(image, shift)[30:50, 30:50], rtol=1e-5)
+    margin = shift_halo(shift)
+    around = slice(30 - margin, 50 + margin)
+    tile = apply_shift_trimmed(image[around, around], shift)
+    np.testing.assert_allclose(tile, apply_shift(image, shift)[30:50, 30:50], rtol=1e-5)
 
 
 @pytest.mark.parametrize("truth", [(0.5, 0.5), (2.0, -3.0), (-1.3, 0.7)])

@@ -17,6 +17,8 @@ from models.coherence.network import Weights
 from models.errors import ModelError
 from models.estimator import FloatArray
 
+SHIPPED = Path(__file__).with_name("trained")
+"""Weights that come with the package, and their cards."""
 CODE_VERSION = "1"
 """Raised whenever the numbers change for a reason other than new weights."""
 
