@@ -12,7 +12,7 @@ from models.coherence.tables import Mode, windows
 from models.errors import ModelError
 from models.estimator import Estimator
 
-DEFAULT = "log-moments"
+DEFAULT = "speckle-unet"
 
 
 @dataclass(frozen=True)

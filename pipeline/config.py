@@ -155,6 +155,12 @@ class EstimatorSettings(Table):
     mode: Literal["raw", "inverted", "calibrated"] | None = Field(
         None, description="raw statistic, bias-inverted, or calibrated by simulation (the default)"
     )
+    context: int | None = Field(
+        None,
+        ge=0,
+        description="further dates shown to the estimator beside each pair, the nearest in time; as many as it makes "
+        "use of where left out, 0 for none",
+    )
     coregister: bool = Field(True, description="estimate and remove one global shift per pair")
 
 

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import datetime as dt
 
+from models.estimator import Estimator
 from pipeline.passes import Pair
 from pipeline.stacks import Stacks
 
 
-def context_passes(stacks: Stacks, pair: Pair, count: int) -> list[str]:
-    """Ids of up to `count` exported passes nearest to the middle of a pair, the earlier first where two are as near.
+def context_passes(stacks: Stacks, pair: Pair, estimator: Estimator) -> list[str]:
+    """Ids of the exported passes nearest to the middle of a pair, as many as are wanted, in the order of time.
 
-    The pair's own passes aren't among them. A pass without data in a tile is among them too: it says nothing there.
+    As many as the estimator makes use of, or as the region file says where that is fewer. The pair's own passes aren't
+    among them; of two as near the earlier is. A pass without data in a tile may be among them: it says nothing there.
     """
+    asked = stacks.region.config.estimator.context
+    count = estimator.context if asked is None else min(asked, estimator.context)
     middle = pair.reference_start + (pair.secondary_start - pair.reference_start) / 2
     starts = {
         name: dt.datetime.fromisoformat(entry["start"])

@@ -15,6 +15,7 @@ from models.errors import ModelError
 from models.estimator import Estimator
 from pipeline import __version__, cube
 from pipeline.compute import Pool
+from pipeline.context import context_passes
 from pipeline.errors import CohmapError
 from pipeline.estimator import open_estimator
 from pipeline.export import Outcome, stack_name, variable_name
@@ -50,6 +51,7 @@ class _Task:
     maps: str
     reference: int
     secondary: int
+    context: tuple[int, ...]
     position: int
     tile: Tile
     bands: tuple[str, ...]
@@ -130,6 +132,7 @@ def _tasks(
                     maps=maps_name(track),
                     reference=stack_positions[pair.reference],
                     secondary=stack_positions[pair.secondary],
+                    context=tuple(stack_positions[name] for name in context_passes(stacks, pair, estimator)),
                     position=map_positions[pair.id],
                     tile=tile,
                     bands=bands,
@@ -149,7 +152,8 @@ def map_fingerprint(stacks: Stacks, estimator: Estimator, pair: Pair, tile: Tile
     bands = stacks.region.config.passes.polarisations
     made_by = (estimator.name, estimator.version, settings.window, settings.mode, grid.spacing, bands)
     around = -(-(estimator.halo + coregister.shift_halo(shift)) // grid.tile)
-    inputs = [stacks.inputs(pair.track, name, tile, around) for name in (pair.reference, pair.secondary)]
+    shown = (pair.reference, pair.secondary, *context_passes(stacks, pair, estimator))
+    inputs = [stacks.inputs(pair.track, name, tile, around) for name in shown]
     return digest(made_by, [shift.dy, shift.dx], inputs)
 
 
@@ -196,7 +200,8 @@ def _estimate_tile(task: _Task) -> _Done:
         secondary = coregister.apply_shift_trimmed(around, task.shift)
         if band == task.bands[0]:
             residual = coregister.estimate_shift(reference, secondary)
-        coherence, sigma = estimator.estimate(reference, secondary)
+        further = [stack.read_tile(variable, position, task.tile, halo) for position in task.context]
+        coherence, sigma = estimator.estimate(reference, secondary, further)
         for quantity, values in (("coherence", coherence), ("sigma", sigma)):
             pixels = np.ascontiguousarray(values[inner, inner], dtype=np.float32)
             maps.write_tile(f"{quantity}_{variable}", task.position, task.tile, pixels)

@@ -12,6 +12,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from models.coherence.window import sliding_sum
+
 CELL = 4
 """Pixels, along both sides, of a cell that the network works on."""
 LAGS = tuple((row, col) for row in (-1, 0, 1) for col in (-1, 0, 1))
@@ -84,12 +86,20 @@ class SpeckleStem(nn.Module):
 
 
 def box(image: torch.Tensor, side: int) -> torch.Tensor:
-    """Mean over a square window of odd side; at the border, over what lies inside."""
+    """Mean over a square window of odd side; at the border, over what lies inside. Shape (…, height, width)."""
     if side == 1:
         return image
     reach = side // 2
-    rows = functional.avg_pool2d(image, (side, 1), 1, (reach, 0), count_include_pad=False)
-    return functional.avg_pool2d(rows, (1, side), 1, (0, reach), count_include_pad=False)
+    height, width = image.shape[-2:]
+    padded = functional.pad(image, (reach, reach, reach, reach))
+    total = sliding_sum(sliding_sum(padded, side, image.dim() - 2), side, image.dim() - 1)
+    rows, cols = (_inside(length, side).to(image.device) for length in (height, width))
+    return total / (rows[:, None] * cols)
+
+
+def _inside(length: int, side: int) -> torch.Tensor:
+    """How many of a window's pixels lie inside, along one axis."""
+    return sliding_sum(functional.pad(torch.ones(length), (side // 2, side // 2)), side, 0)
 
 
 def _enlarged(image: torch.Tensor) -> torch.Tensor:

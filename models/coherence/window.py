@@ -37,7 +37,7 @@ def window_sum(image: torch.Tensor, size: int, *, tapered: bool = False) -> torc
     reach = size // 2
     total = functional.pad(image, (reach, reach, reach, reach))
     for side in _sides(size, tapered=tapered):
-        total = _sliding_sum(_sliding_sum(total, side, 0), side, 1)
+        total = sliding_sum(sliding_sum(total, side, 0), side, 1)
     return total
 
 
@@ -46,7 +46,7 @@ def _sides(size: int, *, tapered: bool) -> list[int]:
     return [(size + 1) // 2] * 2 if tapered else [size]
 
 
-def _sliding_sum(image: torch.Tensor, side: int, axis: int) -> torch.Tensor:
+def sliding_sum(image: torch.Tensor, side: int, axis: int) -> torch.Tensor:
     """Sums of `side` neighbours along an axis, which gets shorter by side - 1."""
     length = image.shape[axis] - side + 1
     total: torch.Tensor | None = None
@@ -74,7 +74,7 @@ def _count(length: int, size: int, *, tapered: bool) -> torch.Tensor:
     """Weight of the window inside an image of this length, along one axis."""
     line = functional.pad(torch.ones(length, dtype=torch.float64), (size // 2, size // 2))
     for side in _sides(size, tapered=tapered):
-        line = _sliding_sum(line, side, 0)
+        line = sliding_sum(line, side, 0)
     return line
 
 
