@@ -105,12 +105,12 @@ def fetch_weights(
 
 def _set_up_client(*, progress_bars: bool) -> None:
     try:
-        import huggingface_hub
+        from huggingface_hub import utils
     except ImportError:
         raise CohmapError("fetching weights needs huggingface_hub; `pip install 'cohmap[keras]'` brings it") from None
-    utils: Any = huggingface_hub.utils  # only in part annotated
-    utils.logging.set_verbosity_error()  # what goes wrong is raised, and told in one sentence
-    (utils.enable_progress_bars if progress_bars else utils.disable_progress_bars)()
+    client: Any = utils  # only in part annotated
+    client.logging.set_verbosity_error()  # what goes wrong is raised, and told in one sentence
+    (client.enable_progress_bars if progress_bars else client.disable_progress_bars)()
 
 
 def _download(repository: str, file: str, revision: str, endpoint: str | None, cache: Path | None) -> Path:
