@@ -1,7 +1,7 @@
 """Make the calibration tables of the classical estimators: `python -m models.calibrate`.
 
 Everything follows from the seed. For each product and window, homogeneous ground of known coherence gives the forward
-curve E[statistic | gamma] that mode `inverted` turns round, and randomised scenes (`simulate/random_scene.py`) give
+curve E[statistic | gamma] that mode `inverted` turns round, and randomised scenes (`simulate/draw.py`) give
 E[gamma | statistic], which mode `calibrated` returns, and every mode's error. The scenes also vary what is uncertain
 about a product (bandwidths, looks, resampling) and what coregistration leaves.
 
@@ -32,8 +32,8 @@ from models.coherence.intensity import GUARNIERI_PRATI, RIGNOT_VAN_ZYL, TOUZI_IN
 from models.coherence.logarithm import LOG_CORRELATION, LOG_MOMENTS, high_pass
 from models.coherence.statistic import Axis, Speckle, Statistic
 from models.coherence.tables import FOLDER, UNIT
+from models.simulate.draw import Recipe, Sample, draw
 from models.simulate.pair import GRD_10M, RTC_20M, RTC_30M, Product, SimulatedPair, simulate_pair
-from models.simulate.random_scene import Scene, flat_scene, random_scene
 
 DoubleArray = npt.NDArray[np.float64]
 
@@ -48,7 +48,7 @@ LEVELS = np.linspace(0.0, 0.98, 15)
 FEWEST = 100.0
 """Pixels below which a node takes its neighbours' value."""
 RESIDUAL_SHIFT = 0.1
-"""Standard deviation in pixels of the misregistration that coregistration leaves."""
+"""Mode of the misregistration in pixels that coregistration leaves."""
 
 
 @dataclass
@@ -82,7 +82,7 @@ class Counts:
 
 
 def measure(
-    statistic: Statistic, window: int, pair: SimulatedPair, speckle: Speckle
+    statistic: Statistic, window: int, pair: SimulatedPair | Sample, speckle: Speckle
 ) -> tuple[DoubleArray, DoubleArray]:
     """Statistics (axes, pixels) and true coherence (pixels) of one pair."""
     reference, secondary = (torch.from_numpy(image).double() for image in (pair.reference, pair.secondary))
@@ -94,18 +94,16 @@ def measure(
 
 def speckle_of(product: Product, size: int, seed: int) -> Speckle:
     """What the estimators need to know of a product's speckle, from homogeneous ground."""
-    pair = draw(flat_scene(0.0, (2 * size, 2 * size)), product, np.random.default_rng([seed, 0]))
+    pair = draw_flat(0.0, 2 * size, product, np.random.default_rng([seed, 0]))
     power = torch.from_numpy(pair.reference).double()
     (filtered,), kept = high_pass([power], power > 0)
     return Speckle(round(product.looks_equivalent, 3), round(float(filtered[kept].var()), 5))
 
 
-def draw(scene: Scene, product: Product, rng: np.random.Generator, *, shift: float = 0.0) -> SimulatedPair:
-    """Simulate a scene; `shift` is the standard deviation of the misregistration in pixels."""
-    registration = (float(rng.normal(0.0, shift)), float(rng.normal(0.0, shift)))
-    return simulate_pair(
-        scene.coherence, scene.backscatter, product=product, rng=rng, noise=scene.noise, registration=registration
-    )
+def draw_flat(coherence: float, size: int, product: Product, rng: np.random.Generator) -> SimulatedPair:
+    """Homogeneous ground of one coherence and unit power, without noise."""
+    flat = np.full((size, size), coherence, np.float32)
+    return simulate_pair(flat, np.ones_like(flat), product=product, rng=rng)
 
 
 def vary(product: Product, rng: np.random.Generator) -> Product:
@@ -178,7 +176,8 @@ def _modes(statistic: Statistic, flat: list[Counts], textured: Counts, looks: fl
             **({} if mode == "raw" else {"estimate": _packed(estimate)}),
             "sigma": _packed(error(textured, estimate)),
             "floor": _floor(flat[0].sums[0], estimate),
-            "textured_floor": _floor(textured.sums[3], estimate),
+            # a short calibration may have met no ground without coherence
+            "textured_floor": _floor(textured.sums[3] if textured.sums[3].any() else flat[0].sums[0], estimate),
         }
         for mode, estimate in estimates.items()
     }
@@ -202,15 +201,15 @@ def calibrate_product(number: int, scenes: int, size: int, seed: int) -> dict[st
     textured = {(job[0].name, job[1]): Counts.empty(job[0].axes) for job in jobs}
     for level in track(range(LEVELS.size), f"{product.name}: homogeneous ground"):
         rng = np.random.default_rng([seed, number, 1, level])
-        pair = draw(flat_scene(float(LEVELS[level]), (size, size)), product, rng)
+        pair = draw_flat(float(LEVELS[level]), size, product, rng)
         for statistic, window in jobs:
             flat[statistic.name, window][level].add(statistic.axes, *measure(statistic, window, pair, speckle))
     for scene in track(range(scenes), f"{product.name}: randomised scenes"):
         rng = np.random.default_rng([seed, number, 2, scene])
-        ground = random_scene(rng, (size, size))
-        pair = draw(ground, vary(product, rng), rng, shift=RESIDUAL_SHIFT)
+        recipe = Recipe(size, vary(product, rng), shift=float(rng.rayleigh(RESIDUAL_SHIFT)))
+        sample = draw(recipe, seed + number, scene)
         for statistic, window in jobs:
-            textured[statistic.name, window].add(statistic.axes, *measure(statistic, window, pair, speckle))
+            textured[statistic.name, window].add(statistic.axes, *measure(statistic, window, sample, speckle))
     return {
         statistic.name: {
             "name": product.name,

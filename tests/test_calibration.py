@@ -10,7 +10,7 @@ from models.coherence.classical import ClassicalEstimator, look_up
 from models.coherence.statistic import Axis
 from models.coherence.tables import FOLDER, find_table, provenance, windows
 from models.simulate.pair import product_for
-from models.simulate.random_scene import flat_scene, random_scene
+from models.simulate.random_scene import random_scene
 
 NAMES = [info.name for info in registry.available() if info.windows]
 PLANE = (Axis(-0.3, 1.0, 5), Axis(-3.0, 1.0, 4))
@@ -48,7 +48,7 @@ def test_tables_are_of_todays_products_and_in_range(name: str, spacing: float) -
 def test_the_floor_is_what_a_fresh_sea_comes_out_at(mode: str, spacing: float) -> None:
     estimator = registry.get("log-correlation", mode=mode, spacing=spacing)
     assert isinstance(estimator, ClassicalEstimator)
-    sea = calibrate.draw(flat_scene(0.0, (256, 256)), product_for(spacing), np.random.default_rng(99))
+    sea = calibrate.draw_flat(0.0, 256, product_for(spacing), np.random.default_rng(99))
     coherence, _ = estimator.estimate(sea.reference, sea.secondary)
     assert float(coherence.mean()) == pytest.approx(estimator.floor[0], abs=0.02)
     assert float(coherence.std()) == pytest.approx(estimator.floor[1], abs=0.03)
@@ -58,7 +58,7 @@ def test_the_floor_is_what_a_fresh_sea_comes_out_at(mode: str, spacing: float) -
 @pytest.mark.parametrize("name", [info.name for info in registry.available() if "inverted" in info.modes])
 def test_inversion_takes_the_bias_of_homogeneous_ground_away(name: str, gamma: float) -> None:
     estimator = registry.get(name, mode="inverted", window=21)
-    pair = calibrate.draw(flat_scene(gamma, (256, 256)), product_for(10.0), np.random.default_rng(98))
+    pair = calibrate.draw_flat(gamma, 256, product_for(10.0), np.random.default_rng(98))
     assert float(estimator.estimate(pair.reference, pair.secondary)[0].mean()) == pytest.approx(gamma, abs=0.05)
 
 

@@ -190,7 +190,8 @@ def test_two_polarisations_are_noted(cohmap: Command, folder: Path) -> None:
     ("option", "sentence"),
     [
         (("--estimator", "log-corelation"), "did you mean 'log-correlation'?"),
-        (("--window", "4"), "choose one of"),
+        (("--estimator", "log-moments", "--window", "4"), "choose one of"),
+        (("--window", "21"), "is a network and has no window"),
         (("--device", "cuda"), "PyTorch finds no GPU"),
     ],
 )

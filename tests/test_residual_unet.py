@@ -256,7 +256,7 @@ def test_two_files_are_estimated_with_it(cohmap: Command, tmp_path: Path) -> Non
 def test_weights_under_another_name_are_an_estimator_of_that_name() -> None:
     weights.path_of(NAME).rename(weights.path_of("mine"))
     assert registry.get("mine").name == "mine"
-    assert [info.name for info in registry.available() if not info.windows] == [NAME, "mine"]
+    assert [info.name for info in registry.available() if not info.windows] == [registry.DEFAULT, NAME, "mine"]
 
 
 def test_the_version_tells_weights_apart(estimator: ResidualUNetEstimator) -> None:
@@ -275,7 +275,7 @@ def test_windows_modes_and_spacings_it_doesnt_have_are_named() -> None:
         registry.get(NAME, window=21)
     with pytest.raises(ModelError, match="is a network and has no mode; leave mode out"):
         registry.get(NAME, mode="raw")
-    with pytest.raises(ModelError, match="was trained on pixels of 10 m, too far from 30 m"):
+    with pytest.raises(ModelError, match="is made for pixels of 10 m, too far from 30 m"):
         registry.get(NAME, spacing=30.0)
     with pytest.raises(ModelError, match="unknown device 'abacus'"):
         registry.get(NAME, device="abacus")

@@ -14,6 +14,7 @@ from models.coherence.blocks import blocks
 from models.coherence.device import resolve_device
 from models.coherence.inputs import logarithm, summarise
 from models.coherence.network import Weights
+from models.coherence.spacing import nearest_spacing
 from models.coherence.stem import box
 from models.errors import ModelError
 from models.estimator import FloatArray
@@ -25,6 +26,8 @@ CODE_VERSION = "1"
 
 HALO = 128
 """Pixels around a window beyond which nothing changed an estimate by 1e-5; a multiple of the lattice."""
+SPACINGS = (10.0, 20.0, 30.0)
+"""Pixel spacings in metres that networks are trained on."""
 MOST_DATES = 4
 """Further dates made use of."""
 SURROUNDINGS = 15
@@ -46,14 +49,14 @@ class LearnedEstimator:
     path
         Weights that `cohmap train` wrote.
     spacing
-        Pixel spacing of the images in metres; one network serves all it was trained on.
+        Pixel spacing of the images in metres; the network is told the nearest by ratio that it was trained on.
     context
         How many further dates to ask for at most.
 
     Raises
     ------
     ModelError
-        There are no such weights, or no such device.
+        There are no such weights, no such device, or a spacing too far from those trained on.
     """
 
     def __init__(
@@ -67,7 +70,7 @@ class LearnedEstimator:
         self.name = name
         self.version = f"{CODE_VERSION}-{hashlib.sha256(path.read_bytes()).hexdigest()[:8]}"
         self.halo = HALO
-        self.spacing = spacing
+        self.spacing = nearest_spacing(name, SPACINGS, spacing)
         self.context = context
 
     def estimate(
@@ -83,7 +86,7 @@ class LearnedEstimator:
         images = [reference, secondary, *context]
         if reference.ndim != 2 or any(image.shape != reference.shape for image in images):
             shapes = ", ".join(str(image.shape) for image in images)
-            raise ModelError(f"an estimate takes images of one shape, not {shapes}; put them on one grid first")
+            raise ModelError(f"an estimate takes two images of one shape, not {shapes}; put them on one grid first")
         maps = np.empty((2, *reference.shape), np.float32)
         for inner, outer, cut in blocks(images[0].shape, self.halo):
             maps[:, *inner] = self._estimate_block([image[outer] for image in images])[:, *cut]

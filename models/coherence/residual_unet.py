@@ -16,6 +16,7 @@ from torch.nn import functional
 from models import weights
 from models.coherence.blocks import SIDE, blocks
 from models.coherence.device import resolve_device
+from models.coherence.spacing import nearest_spacing
 from models.errors import ModelError
 from models.estimator import FloatArray
 from models.resunet import ResidualUNet
@@ -26,9 +27,6 @@ CODE_VERSION = "1"
 
 SPACING = 10.0
 """Pixel spacing in metres that it was trained on."""
-FARTHEST = 1.5
-"""It serves spacings up to this factor away, like the calibrations of the classical estimators."""
-
 LATTICE = 16
 """Pixels that max-pooling joins at the lowest of five levels: tiles fit together only where they start on multiples."""
 HALO = 144
@@ -81,11 +79,7 @@ class ResidualUNetEstimator:
     """
 
     def __init__(self, name: str, *, spacing: float = SPACING, device: str = "auto") -> None:
-        if not SPACING / FARTHEST <= spacing <= SPACING * FARTHEST:
-            raise ModelError(
-                f"estimator '{name}' was trained on pixels of {SPACING:g} m, too far from {spacing:g} m; "
-                f"choose a grid spacing nearer to {SPACING:g} m, or another estimator"
-            )
+        self.spacing = nearest_spacing(name, (SPACING,), spacing)
         self._device = resolve_device(device)
         imported = weights.load(name)
         self._record = imported.record
@@ -100,7 +94,6 @@ class ResidualUNetEstimator:
         self.name = name
         self.version = f"{CODE_VERSION}-{imported.digest}"
         self.halo = HALO
-        self.spacing = SPACING
         self.context = 0
 
     def estimate(

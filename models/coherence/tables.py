@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from models.coherence.spacing import nearest_spacing
 from models.coherence.statistic import Speckle
 from models.errors import ModelError
 
@@ -21,8 +21,6 @@ Mode = Literal["raw", "inverted", "calibrated"]
 FOLDER = Path(__file__).parent / "calibration"
 UNIT = 0.001
 """What an integer of the tables stands for."""
-FARTHEST = 1.5
-"""A table serves spacings up to this factor away from its own."""
 
 
 @dataclass(frozen=True)
@@ -85,15 +83,8 @@ def find_table(name: str, window: int, mode: Mode, spacing: float) -> Table:
         No table for this window or mode, or none within a factor 1.5 of this spacing.
     """
     products = _read(name)["products"]
-    if not (math.isfinite(spacing) and spacing > 0):
-        raise ModelError(f"a pixel spacing of {spacing} m makes no sense; give metres above zero")
-    product = min(products, key=lambda entry: abs(math.log(spacing / entry["spacing"])))
-    if not 1.0 / FARTHEST <= spacing / product["spacing"] <= FARTHEST:
-        there = ", ".join(f"{entry['spacing']:g}" for entry in products)
-        raise ModelError(
-            f"estimator '{name}' is calibrated for pixels of {there} m, too far from {spacing:g} m; "
-            "choose a grid spacing nearer to one of them"
-        )
+    nearest = nearest_spacing(name, [entry["spacing"] for entry in products], spacing)
+    product = next(entry for entry in products if entry["spacing"] == nearest)
     by_window = product["windows"]
     if str(window) not in by_window:
         there = ", ".join(str(size) for size in windows(name))
