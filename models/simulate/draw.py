@@ -121,7 +121,15 @@ def draw(recipe: Recipe, seed: int, number: int) -> Sample:
         seen.append(np.maximum(sampled - np.float32(subtracted), np.float32(0.0)))
     truth = placement.sample(_truth(scene, product), as_product=False)
     oracle = placement.sample(_boxcar(samples, product, recipe.oracle_window), as_product=False) if samples else None
-    return Sample(seen[0], seen[1], tuple(seen[2:]), truth.clip(0.0, 1.0), registration, product.spacing, oracle)
+    return Sample(
+        seen[0],
+        seen[1],
+        tuple(seen[2:]),
+        truth.clip(0.0, 1.0),
+        placement.on_map(*registration),
+        product.spacing,
+        oracle,
+    )
 
 
 def _settled(recipe: Recipe, product: Product) -> Recipe:

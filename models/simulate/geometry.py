@@ -7,6 +7,7 @@ dates lie up to half a pixel apart, in a pattern that changes over the image; sl
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -38,6 +39,8 @@ class Placement:
         Factor on the power, as slopes that face the radar send more back to a pixel; same shape.
     resampling
         How the products are resampled onto the map.
+    angle
+        By which the map is turned in the radar image, radians.
     window
         The map's rows and columns, where it is a piece of the radar image as it is.
     """
@@ -46,13 +49,21 @@ class Placement:
     cols: FloatArray
     shading: FloatArray
     resampling: Resampling
+    angle: float = 0.0
     window: tuple[slice, slice] | None = None
 
     def moved(self, displacement: tuple[FloatArray, FloatArray] | None) -> Placement:
         """The same map with every pixel found this much further down and right in the radar image."""
         if displacement is None:
             return self
-        return Placement(self.rows + displacement[0], self.cols + displacement[1], self.shading, self.resampling)
+        return Placement(
+            self.rows + displacement[0], self.cols + displacement[1], self.shading, self.resampling, self.angle
+        )
+
+    def on_map(self, rows: float, cols: float) -> tuple[float, float]:
+        """A displacement in the radar image, in rows and columns of the map."""
+        cosine, sine = math.cos(self.angle), math.sin(self.angle)
+        return cosine * rows - sine * cols, sine * rows + cosine * cols
 
     def sample(self, image: FloatArray, *, as_product: bool = True, offset: tuple[float, float] = (0, 0)) -> FloatArray:
         """An image in radar geometry, seen on the map.
@@ -83,11 +94,12 @@ def place(rng: np.random.Generator, size: int, margin: int, resampling: Resampli
     middle = 0.5 * (size - 1)
     rows, cols = np.meshgrid(*[np.arange(size, dtype=np.float32) - np.float32(middle)] * 2, indexing="ij")
     shading = np.ones_like(rows)
+    angle = 0.0
     if resampling != "none":
         # the corner of the turned square, and what resampling needs around it, must stay inside the radar image
         reach = (0.5 * size + margin - MARGIN) / (np.sqrt(0.5) * size)
         limit = float(np.arcsin(np.clip(reach, np.sqrt(0.5), 1.0)) - 0.25 * np.pi)
-        angle = rng.uniform(-1.0, 1.0) * min(STEEPEST_HEADING, limit)
+        angle = float(rng.uniform(-1.0, 1.0)) * min(STEEPEST_HEADING, limit)
         cosine, sine = np.float32(np.cos(angle)), np.float32(np.sin(angle))
         rows, cols = cosine * rows + sine * cols, cosine * cols - sine * rows
     if relief:
@@ -100,7 +112,7 @@ def place(rng: np.random.Generator, size: int, margin: int, resampling: Resampli
     shift = np.float32(middle + margin)
     whole = slice(margin, margin + size)
     window = None if relief or resampling != "none" else (whole, whole)
-    return Placement(rows + shift, cols + shift, shading, resampling, window)
+    return Placement(rows + shift, cols + shift, shading, resampling, angle, window)
 
 
 def warp(rng: np.random.Generator, size: int, greatest: float) -> tuple[FloatArray, FloatArray]:
