@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -169,16 +170,20 @@ class Weights:
             raise ModelError(
                 f"there are no weights at {path}; train them with `cohmap train`, or mend the path"
             ) from None
-        except safetensors.SafetensorError as error:
+        except (safetensors.SafetensorError, OSError) as error:
             raise ModelError(f"{path} is no safetensors file ({error}); convert or train it again") from None
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        except (LookupError, AttributeError, TypeError, ValueError, RuntimeError) as error:
             reason = str(error).splitlines()[0]
             raise ModelError(f"{path} holds no coherence network of this version ({reason}); train it again") from None
         return weights
 
 
 def _header(metadata: dict[str, str]) -> dict[str, Any]:
+    if "cohmap" not in metadata:
+        raise ValueError("it was written by another program")
     header: dict[str, Any] = json.loads(metadata["cohmap"])
     if header["format"] != FORMAT:
         raise ValueError(f"format {header['format']}")
+    if not 0.0 < float(header["sigma_scale"]) < math.inf:
+        raise ValueError(f"sigma_scale {header['sigma_scale']}")
     return header
