@@ -26,6 +26,8 @@ CODE_VERSION = "1"
 
 HALO = 128
 """Pixels around a window beyond which nothing changed an estimate by 1e-5; a multiple of the lattice."""
+PUBLISHED_LATTICE, PUBLISHED_HALO = 16, 144
+"""The same of the published layout."""
 SPACINGS = (10.0, 20.0, 30.0)
 """Pixel spacings in metres that networks are trained on."""
 MOST_DATES = 4
@@ -66,12 +68,12 @@ class LearnedEstimator:
         self._device = resolve_device(device)
         self._network = weights.network().to(self._device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._sigma_scale = weights.sigma_scale
-        self.lattice = weights.layout.lattice
+        self.lattice = PUBLISHED_LATTICE if weights.kind == "resunet" else weights.layout.lattice
         self.name = name
         self.version = f"{CODE_VERSION}-{hashlib.sha256(path.read_bytes()).hexdigest()[:8]}"
-        self.halo = HALO
+        self.halo = PUBLISHED_HALO if weights.kind == "resunet" else HALO
         self.spacing = nearest_spacing(name, SPACINGS, spacing)
-        self.context = context
+        self.context = 0 if weights.kind == "resunet" else context
 
     def estimate(
         self, reference: FloatArray, secondary: FloatArray, context: Sequence[FloatArray] = ()

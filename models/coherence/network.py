@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import safetensors
 import torch
@@ -14,12 +15,12 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn import functional
 
+from models.coherence.published import PublishedNetwork
+from models.coherence.ranges import HIGHEST_LOG, LOWEST_LOG
 from models.coherence.stem import CELL, SpeckleStem
 from models.errors import ModelError
 
 FORMAT = "cohmap-coherence-1"
-LOWEST_LOG, HIGHEST_LOG = -11.0, -2.0
-"""Limits of the logarithm of variance: sigma from 0.004 to 0.37."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,22 @@ def _blocks(channels: int, count: int) -> nn.Sequential:
     return nn.Sequential(*[Block(channels) for _ in range(count)])
 
 
+Kind = Literal["speckle-unet", "resunet"]
+
+
+def build(kind: Kind, layout: Layout) -> nn.Module:
+    """A fresh network: (images, context, dates, spacing) -> (coherence, log variance).
+
+    Raises
+    ------
+    ValueError
+        There is none of this kind.
+    """
+    if kind not in get_args(Kind):
+        raise ValueError(f"kind {kind}")
+    return PublishedNetwork() if kind == "resunet" else CoherenceNetwork(layout)
+
+
 @dataclass(frozen=True)
 class Weights:
     """A trained network as it is stored.
@@ -129,22 +146,26 @@ class Weights:
         How it was made and what it scored; JSON.
     sigma_scale
         Factor on sigma, found on validation scenes after training.
+    kind
+        Ours (speckle-unet), or the published layout (resunet), which has but one size.
     """
 
     layout: Layout
     state: dict[str, torch.Tensor]
     card: dict[str, Any] = field(default_factory=dict)
     sigma_scale: float = 1.0
+    kind: Kind = "speckle-unet"
 
-    def network(self) -> CoherenceNetwork:
+    def network(self) -> nn.Module:
         """The network, ready to estimate."""
-        network = CoherenceNetwork(self.layout)
+        network = build(self.kind, self.layout)
         network.load_state_dict(self.state)
         return network.eval()
 
     def save(self, path: Path) -> None:
         """Write as safetensors, whole or not at all."""
         header = {"format": FORMAT, "layout": asdict(self.layout), "sigma_scale": self.sigma_scale, "card": self.card}
+        header["kind"] = self.kind
         partial = path.with_name(path.name + ".partial")
         state = {name: tensor.contiguous() for name, tensor in self.state.items()}
         save_file(state, partial, metadata={"cohmap": json.dumps(header)})
@@ -164,22 +185,27 @@ class Weights:
                 metadata = file.metadata() or {}
             header = _header(metadata)
             layout = Layout(**{name: tuple(value) for name, value in header["layout"].items()})
-            weights = cls(layout, load_file(path), header["card"], float(header["sigma_scale"]))
+            kind: Kind = header.get("kind", "speckle-unet")
+            weights = cls(layout, load_file(path), header["card"], float(header["sigma_scale"]), kind)
             weights.network()
         except FileNotFoundError:
             raise ModelError(
                 f"there are no weights at {path}; train them with `cohmap train`, or mend the path"
             ) from None
-        except safetensors.SafetensorError as error:
+        except (safetensors.SafetensorError, OSError) as error:
             raise ModelError(f"{path} is no safetensors file ({error}); convert or train it again") from None
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        except (LookupError, AttributeError, TypeError, ValueError, RuntimeError) as error:
             reason = str(error).splitlines()[0]
             raise ModelError(f"{path} holds no coherence network of this version ({reason}); train it again") from None
         return weights
 
 
 def _header(metadata: dict[str, str]) -> dict[str, Any]:
+    if "cohmap" not in metadata:
+        raise ValueError("it was written by another program")
     header: dict[str, Any] = json.loads(metadata["cohmap"])
     if header["format"] != FORMAT:
         raise ValueError(f"format {header['format']}")
+    if not 0.0 < float(header["sigma_scale"]) < math.inf:
+        raise ValueError(f"sigma_scale {header['sigma_scale']}")
     return header

@@ -49,7 +49,8 @@ class SpeckleStem(nn.Module):
             Natural logarithm of power, reference and secondary, NaN without data; shape (batch, 2, height, width),
             both sides multiples of `CELL`.
         context
-            Mean and standard deviation of further dates' logarithms, zero without any; shape (batch, 2, height, width).
+            Mean and standard deviation of further dates' logarithms, both zero where there is none; shape
+            (batch, 2, height, width).
         dates
             Number of further dates, shape (batch,).
         spacing
@@ -61,24 +62,17 @@ class SpeckleStem(nn.Module):
             Shape (batch, channels, height / CELL, width / CELL).
         """
         there = torch.isfinite(images)
-        valid = there.to(images.dtype)
-        power = torch.where(there, images, 0.0)
-        count = functional.avg_pool2d(valid, 2)
-        weight = box(count, 3)
-        mean = box(functional.avg_pool2d(power, 2), 3) / weight.clamp(min=1e-3)
-        speckle = ((power - _enlarged(mean)) * valid).clamp(LOWEST, HIGHEST)
-
+        speckle, mean, count = _high_passed(torch.where(there, images, 0.0), there)
         several = (dates > 0).to(images.dtype).view(-1, 1, 1, 1)
-        steady = context[:, :1]
-        steady = (steady - _enlarged(box(functional.avg_pool2d(steady, 2), 3))).clamp(LOWEST, HIGHEST) * several
-
+        told = (context[:, :1] != 0.0) & (dates > 0).view(-1, 1, 1, 1)
+        steady, _, _ = _high_passed(context[:, :1], told)
         return torch.cat(
             [
                 functional.pixel_unshuffle(torch.cat([speckle, steady], 1), CELL),
                 _brightness(mean, count),
                 *_repetition(speckle),
                 *_agreement(speckle, steady, several),
-                *_steadiness(context[:, 1:], dates),
+                *_steadiness(context[:, 1:], told, dates),
                 _everywhere((spacing / 10.0).log(), images),
             ],
             1,
@@ -102,6 +96,22 @@ def _inside(length: int, side: int) -> torch.Tensor:
     return sliding_sum(functional.pad(torch.ones(length), (side // 2, side // 2)), side, 0)
 
 
+def _high_passed(logarithm: torch.Tensor, there: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Logarithms less their mean around, over what has data; that mean, and the share that has data, on half the grid.
+
+    What has no data is 0 in all three, and counts in none.
+    """
+    valid = there.to(logarithm.dtype)
+    count = functional.avg_pool2d(valid, 2)
+    mean = _mean_around(functional.avg_pool2d(logarithm * valid, 2), count, 3)
+    return ((logarithm - _enlarged(mean)) * valid).clamp(LOWEST, HIGHEST), mean, count
+
+
+def _mean_around(total: torch.Tensor, weight: torch.Tensor, side: int) -> torch.Tensor:
+    """Weighted mean in a window, of totals that already carry their weight; 0 where nothing weighs."""
+    return box(total, side) / box(weight, side).clamp(min=1e-6)
+
+
 def _enlarged(image: torch.Tensor) -> torch.Tensor:
     return functional.interpolate(image, scale_factor=2.0, mode="nearest")
 
@@ -111,9 +121,11 @@ def _brightness(mean: torch.Tensor, count: torch.Tensor) -> torch.Tensor:
 
     Never the brightness itself: products differ in what they call sigma or gamma nought, and tiles must agree.
     """
-    both = mean.mean(1, keepdim=True)
-    above = (both - box(both, 17)).clamp(-3.0, 3.0)
-    change = (mean[:, :1] - mean[:, 1:]).clamp(-2.0, 2.0)
+    weight = box(count, 3)
+    share = weight.mean(1, keepdim=True)
+    total = (mean * weight).mean(1, keepdim=True)
+    above = (total / share.clamp(min=1e-6) - _mean_around(total, share, 17)).clamp(-3.0, 3.0) * (share > 0)
+    change = (mean[:, :1] - mean[:, 1:]).clamp(-2.0, 2.0) * (weight > 0).all(1, keepdim=True)
     return functional.avg_pool2d(torch.cat([above, change, count.mean(1, keepdim=True)], 1), CELL // 2)
 
 
@@ -144,12 +156,15 @@ def _agreement(speckle: torch.Tensor, steady: torch.Tensor, several: torch.Tenso
     return [*correlations, ((steady_variance + VARIANCE_FLOOR).log() * 0.5 + 0.6) * several]
 
 
-def _steadiness(deviation: torch.Tensor, dates: torch.Tensor) -> list[torch.Tensor]:
-    """How little further dates differ among themselves, and how many there are."""
-    known = (dates > 1).to(deviation.dtype).view(-1, 1, 1, 1)
-    cells = functional.avg_pool2d(deviation, CELL) * known
+def _steadiness(deviation: torch.Tensor, told: torch.Tensor, dates: torch.Tensor) -> list[torch.Tensor]:
+    """How little further dates differ among themselves where they have data, and how many there are."""
+    valid = (told & (dates > 1).view(-1, 1, 1, 1)).to(deviation.dtype)
+    weight, total = functional.avg_pool2d(valid, CELL), functional.avg_pool2d(deviation * valid, CELL)
     number = dates.to(deviation.dtype)
-    return [cells - 0.5 * known, box(cells, 5) - 0.5 * known, _everywhere(number / (number + 2.0), deviation)]
+    cells, around = (
+        (_mean_around(total, weight, side) - 0.5) * (box(weight, side) > 0).to(deviation.dtype) for side in (1, 5)
+    )
+    return [cells, around, _everywhere(number / (number + 2.0), deviation)]
 
 
 def _everywhere(value: torch.Tensor, image: torch.Tensor) -> torch.Tensor:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import get_args
 
 import numpy as np
 from scipy import fft, ndimage
 
-from models.simulate.families import TRAINING_FAMILIES
+from models.errors import ModelError
+from models.simulate.families import FAMILIES, TRAINING_FAMILIES
 from models.simulate.fields import FloatArray
 from models.simulate.geometry import Placement, Resampling, place, warp
 from models.simulate.pair import resolved_coherence
 from models.simulate.product import GRD_10M, RTC_20M, RTC_30M, Product
-from models.simulate.random_scene import HIGHEST, Scene, Tie, flat_scene, random_scene, regular_days
+from models.simulate.random_scene import HIGHEST, MOST_CONTEXTS, Scene, Tie, flat_scene, random_scene, regular_days
 from models.simulate.series import Covariance, draw_images
 from models.simulate.speckle import MARGIN, ComplexArray
 
@@ -21,6 +23,8 @@ LOOKS_10X2 = replace(GRD_10M, name="LOOKS_10X2", looks=10, look_fraction=0.14, r
 TURNING = 0.07
 """Margin, as a share of the side, that lets a map be turned by 9 degrees in the radar image."""
 SINGLE_LOOK = replace(GRD_10M, name="SINGLE_LOOK", looks=1)
+LEAST_SIZE = 16
+"""Smaller scenes are all edge: an impulse response and its margin on either side leave nothing between them."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +52,14 @@ class Recipe:
     tie
         Whether coherence has the layout of the covers.
     homogeneous
-        One coherence and one brightness everywhere, no noise, nothing resampled.
+        One coherence and one brightness everywhere, no noise, nothing resampled, no further dates.
     oracle_window
-        Side in pixels of the window for `Sample.oracle`; 0 for none.
+        Side in pixels of the window for `Sample.oracle`, odd; 0 for none.
+
+    Raises
+    ------
+    ModelError
+        No scene can be drawn so; the sentence says which setting is to blame.
     """
 
     size: int = 256
@@ -64,6 +73,29 @@ class Recipe:
     tie: Tie = "mixed"
     homogeneous: bool = False
     oracle_window: int = 0
+
+    def __post_init__(self) -> None:
+        reach = 0.5 * self.size
+        low, high = self.noise_db
+        unknown = next((name for name in self.families if name not in FAMILIES), None)
+        # comparisons are put so that NaN fails them
+        for met, sentence in (
+            (self.size >= LEAST_SIZE, f"a scene is at least {LEAST_SIZE} pixels wide, not {self.size}"),
+            (0.0 <= self.shift <= reach, f"shift lies between 0 and half the scene, {reach:g} px, not {self.shift}"),
+            (0.0 <= self.warp <= reach, f"warp lies between 0 and half the scene, {reach:g} px, not {self.warp}"),
+            (0 <= self.contexts <= MOST_CONTEXTS, f"contexts lies between 0 and {MOST_CONTEXTS}, not {self.contexts}"),
+            (0.0 < self.exponent < math.inf, f"exponent must be a positive number, not {self.exponent}"),
+            (-math.inf < low <= high < math.inf, f"noise_db is a range from low to high in dB, not {self.noise_db}"),
+            (len(self.families) > 0, "families is empty; name one texture family at least, 'smooth' for none"),
+            (unknown is None, f"unknown texture family '{unknown}'; there are: {', '.join(FAMILIES)}"),
+            (self.tie in get_args(Tie), f"unknown tie '{self.tie}'; choose one of {', '.join(get_args(Tie))}"),
+            (
+                self.oracle_window == 0 or (self.oracle_window % 2 and 0 < self.oracle_window <= self.size),
+                f"oracle_window is odd and no wider than the scene, or 0 for none, not {self.oracle_window}",
+            ),
+        ):
+            if not met:
+                raise ModelError(sentence)
 
 
 @dataclass(frozen=True)
@@ -115,7 +147,8 @@ def draw(recipe: Recipe, seed: int, number: int) -> Sample:
     subtracted = scene.noise * rng.uniform(0.9, 1.05) * float(rng.random() < 0.5)
     seen = []
     for number_of_date, (image, offset) in enumerate(zip(images, offsets, strict=True)):
-        length = recipe.warp if number_of_date == 1 else rng.uniform(0.0, recipe.warp)
+        # the reference stays where the truth is; further dates lie as they may
+        length = (0.0, recipe.warp)[number_of_date] if number_of_date < 2 else rng.uniform(0.0, recipe.warp)
         moved = placement.moved(warp(rng, recipe.size, length) if length > 0 else None)
         sampled = moved.sample(image, offset=(float(offset[0]), float(offset[1]))) * placement.shading
         seen.append(np.maximum(sampled - np.float32(subtracted), np.float32(0.0)))

@@ -20,6 +20,9 @@ from models.simulate.fields import FloatArray, IntArray, patches, rotated, smoot
 HIGHEST = 0.98
 """Coherence of the most stable ground; thermal noise alone keeps it below 1."""
 
+MOST_CONTEXTS = 11
+"""Further dates that `regular_days` has room for, beside a pair in the midst of them."""
+
 Tie = Literal["mixed", "tied", "independent"]
 """Coherence with the layout of the covers, with one of its own, or sometimes this and sometimes that."""
 
@@ -182,7 +185,7 @@ def _change(rng: np.random.Generator, shape: tuple[int, int]) -> FloatArray:
 
 
 def regular_days(rng: np.random.Generator, contexts: int) -> tuple[float, ...]:
-    """Days of a pair 6 to 48 days or a year apart, and of further passes of the same orbit around them."""
+    """Days of a pair 6 to 48 days apart, or 180 or 360, and of further passes of the same orbit around the first."""
     step = float(rng.choice([6.0, 12.0]))
     baseline = float(rng.choice([1, 1, 1, 2, 3, 4, 30])) * step
     around = [number * step for number in range(-6, 7) if number * step not in {0.0, baseline}]

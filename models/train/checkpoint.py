@@ -57,17 +57,29 @@ def load(folder: Path, network: nn.Module, optimizer: torch.optim.Optimizer, by:
             metadata = file.metadata() or {}
         tensors = load_file(path)
     except (safetensors.SafetensorError, OSError) as error:
-        raise ModelError(f"{path} is damaged ({error}); delete it to begin again") from None
+        raise _damaged(path, error) from None
     if metadata.get("by") != by:
         raise ModelError(f"{path} belongs to a run with other settings; name another --output, or delete it")
-    network.load_state_dict(_below("network.", tensors))
     stored = optimizer.state_dict()
     stored["state"] = {}
-    for name, value in _below("optimizer.", tensors).items():
-        number, entry = name.split(".", 1)
-        stored["state"].setdefault(int(number), {})[entry] = value
-    optimizer.load_state_dict(stored)
-    return int(metadata["step"]), _below("average.", tensors)
+    try:
+        network.load_state_dict(_below("network.", tensors))
+        for name, value in _below("optimizer.", tensors).items():
+            number, entry = name.split(".", 1)
+            stored["state"].setdefault(int(number), {})[entry] = value
+        optimizer.load_state_dict(stored)
+        step = int(metadata["step"])
+    except (KeyError, RuntimeError, ValueError) as error:
+        raise _damaged(path, error) from None
+    average = _below("average.", tensors)
+    state = network.state_dict()
+    if average.keys() != state.keys():
+        raise _damaged(path, "the averaged weights are of another network")
+    return step, {name: value.to(state[name].device) for name, value in average.items()}
+
+
+def _damaged(path: Path, reason: object) -> ModelError:
+    return ModelError(f"{path} is damaged ({str(reason).splitlines()[0]}); delete it to begin again")
 
 
 def _below(prefix: str, tensors: Tensors) -> Tensors:

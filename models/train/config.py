@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from models.errors import ModelError
 
-Levels = Annotated[tuple[int, ...], Field(min_length=1, max_length=6)]
+Levels = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1, max_length=6)]
 
 
 class Table(BaseModel):
@@ -38,6 +38,16 @@ class NetworkSettings(Table):
     encoder: Levels = (1, 1, 2)
     decoder: Levels = (1, 1)
 
+    @model_validator(mode="after")
+    def _levels_agree(self) -> Self:
+        levels = len(self.channels)
+        if len(self.encoder) != levels or len(self.decoder) != levels - 1:
+            raise ValueError(
+                f"network.channels = {list(self.channels)} has {levels} levels, so encoder needs {levels} numbers and "
+                f"decoder {levels - 1}, not {list(self.encoder)} and {list(self.decoder)}"
+            )
+        return self
+
 
 class TrainConfig(Table):
     """Everything a training run follows from."""
@@ -56,6 +66,21 @@ class TrainConfig(Table):
     pool: PoolSettings = PoolSettings()
     network: NetworkSettings = NetworkSettings()
 
+    @model_validator(mode="after")
+    def _pieces_fit(self) -> Self:
+        from models.coherence.network import Layout  # loads PyTorch
+
+        lattice = Layout(self.network.channels).lattice
+        for key, value in (("side", self.side), ("pool.size", self.pool.size)):
+            if value % lattice:
+                raise ValueError(
+                    f"{key} = {value} is not usable: a network of {len(self.network.channels)} levels takes multiples "
+                    f"of {lattice} pixels"
+                )
+        if self.pool.folder is None and self.side > self.pool.size:
+            raise ValueError(f"side = {self.side} is not usable: scenes have pool.size = {self.pool.size} pixels")
+        return self
+
 
 def read_config(path: Path) -> TrainConfig:
     """Read a training file.
@@ -69,9 +94,21 @@ def read_config(path: Path) -> TrainConfig:
         return TrainConfig.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise ModelError(f"there is no training file {path}; recipes/ of the package `models` has some") from None
+    except OSError as error:
+        raise ModelError(f"{path} can't be read: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ModelError(f"{path} is not valid TOML: {error}") from None
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise ModelError(f"{path}: {place}: {first['msg']}, not {first.get('input')!r}") from None
+        raise ModelError(f"{path}: {_sentence(error)}") from None
+
+
+def _sentence(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    key, message = ".".join(str(part) for part in first["loc"]), first["msg"]
+    if first["type"] == "extra_forbidden":
+        return f"unknown key '{key}' = {first['input']!r}; take it out"
+    if first["type"] == "missing":
+        return f"key '{key}' is missing; add it"
+    if first["type"] == "value_error":
+        return str(first["ctx"]["error"])
+    return f"'{key}' = {first['input']!r} is not usable: {message[:1].lower()}{message[1:]}"

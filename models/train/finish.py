@@ -11,11 +11,11 @@ from typing import Any
 import torch
 
 from models.coherence.device import resolve_device
-from models.coherence.network import Layout, Weights
+from models.coherence.network import Weights
 from models.train import checkpoint
 from models.train.config import TrainConfig
 from models.train.loop import HISTORY
-from models.train.networks import build
+from models.train.networks import build, layout
 from models.train.pool import Pool
 from models.train.validate import EDGES, Validation, validate
 
@@ -40,10 +40,8 @@ def finish(config: TrainConfig, output: Path, *, version: str) -> Path:
     network.load_state_dict(average)
     found = validate(network.eval(), Pool(output / "validation"), config.validation_scenes, where)
     card = describe(config, output, found, step, version)
-    settings = config.network
-    weights = Weights(
-        Layout(settings.channels, settings.encoder, settings.decoder), average, card, round(found.sigma_scale, 4)
-    )
+    scale = round(found.sigma_scale, 4)
+    weights = Weights(layout(config.network), average, card, scale, config.network.kind)
     path = output / NAME.format(name=config.name)
     weights.save(path)
     (output / CARD.format(name=config.name)).write_text(as_text(card), encoding="utf-8")

@@ -7,7 +7,7 @@ import math
 import os
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from models.coherence.device import bf16_is_fast, resolve_device
+from models.errors import ModelError
 from models.train import checkpoint
 from models.train.batch import draw_batch
 from models.train.config import TrainConfig
@@ -78,6 +79,11 @@ def train(config: TrainConfig, output: Path, *, device: str = "auto") -> Iterato
     ------
     Moment
         After every tenth step and every validation.
+
+    Raises
+    ------
+    ModelError
+        There are no examples or they are too small, the checkpoint can't be gone on from, or the loss isn't finite.
     """
     torch.manual_seed(config.seed)
     where = resolve_device(device)
@@ -86,14 +92,15 @@ def train(config: TrainConfig, output: Path, *, device: str = "auto") -> Iterato
     by = checkpoint.fingerprint(config.model_dump_json())
     resumed = checkpoint.load(output, network, optimizer, by)
     begin, average = resumed or (0, {name: value.clone() for name, value in network.state_dict().items()})
-    _forget_after(output / HISTORY, begin)
+    running, seconds = _forget_after(output / HISTORY, begin), time.process_time()
     pool = Pool(Path(config.pool.folder) if config.pool.folder else output / "pool", config.pool.shards)
+    if pool.size < config.side:
+        raise ModelError(f"side = {config.side} is not usable: the pool's examples have {pool.size} pixels")
     unseen = Pool(output / "validation")
     precision: AbstractContextManager[object] = (
         torch.autocast(where.type, torch.bfloat16) if bf16_is_fast(where) else nullcontext()
     )
 
-    running, seconds = math.nan, time.process_time()
     for step in range(begin, config.steps):
         batch = draw_batch(pool, np.random.default_rng([config.seed, step, 2]), config.batch, config.side).to(where)
         for group in optimizer.param_groups:
@@ -107,14 +114,14 @@ def train(config: TrainConfig, output: Path, *, device: str = "auto") -> Iterato
         optimizer.step()
         _blend(average, network, min(config.average, (step + 1) / (step + 10)))
 
-        value = float(loss.detach())
-        running = value if math.isnan(running) else 0.98 * running + 0.02 * value
-        done = step + 1
+        done, now = step + 1, loss.item()
+        if not math.isfinite(now):
+            raise ModelError(f"the loss of step {done} is {now}; lower `rate`, or mend the pool's examples")
+        running = now if math.isnan(running) else 0.98 * running + 0.02 * now
         if done % config.validate_every == 0 or done == config.steps:
             found = validate(_with(average, config, where), unseen, config.validation_scenes, where)
-            now = time.process_time()
-            _append(output / HISTORY, done, running, rate_at(config, step), now - seconds, found)
-            seconds = now
+            spent, seconds = time.process_time() - seconds, time.process_time()
+            _append(output / HISTORY, done, running, rate_at(config, step), spent, found)
             checkpoint.save(output, done, network, average, optimizer, by)
             yield Moment("train", done, config.steps, running, found)
         elif done % 10 == 0:
@@ -143,14 +150,20 @@ def _with(state: checkpoint.Tensors, config: TrainConfig, device: torch.device) 
 
 
 def _append(path: Path, step: int, loss: float, rate: float, seconds: float, found: Validation) -> None:
-    line = {"step": step, "loss": round(loss, 5), "rate": rate, "cpu_seconds": round(seconds, 1), **found.as_dict()}
+    # the loss in full, so that a resumed run goes on from it
+    line = {"step": step, "loss": loss, "rate": rate, "cpu_seconds": round(seconds, 1), **found.as_dict()}
     with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(line) + "\n")
 
 
-def _forget_after(path: Path, step: int) -> None:
-    """Lines beyond the checkpoint are from steps that will be done again."""
+def _forget_after(path: Path, step: int) -> float:
+    """Drop lines beyond the checkpoint, whose steps will be done again, or half written; the loss where it stood."""
     if not path.exists():
-        return
-    kept = [line for line in path.read_text(encoding="utf-8").splitlines() if json.loads(line)["step"] <= step]
-    path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+        return math.nan
+    kept = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        with suppress(json.JSONDecodeError):
+            kept.append(json.loads(line))
+    kept = [line for line in kept if line["step"] <= step]
+    path.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+    return float(kept[-1]["loss"]) if kept else math.nan

@@ -14,6 +14,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from tokenize import TokenError  # what NumPy lets through of a garbled header
 
 import numpy as np
 import numpy.typing as npt
@@ -85,9 +86,17 @@ def simulate_pool(folder: Path, shards: int, *, seed: int, count: int, size: int
 def _claim(folder: Path, made_by: dict[str, object]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     manifest = folder / "pool.json"
-    if manifest.exists() and json.loads(manifest.read_text(encoding="utf-8")) != made_by:
+    if not manifest.exists() and not any(folder.glob("shard-*.npy")):
+        partial = manifest.with_suffix(".partial")
+        partial.write_text(json.dumps(made_by, indent=2), encoding="utf-8")
+        partial.replace(manifest)
+        return
+    try:
+        same = manifest.exists() and json.loads(manifest.read_text(encoding="utf-8")) == made_by
+    except ValueError as error:
+        raise ModelError(f"{manifest} is damaged ({error}); delete {folder} to simulate again") from None
+    if not same:
         raise ModelError(f"{folder} holds examples made in another way; name another `pool`, or delete it")
-    manifest.write_text(json.dumps(made_by, indent=2), encoding="utf-8")
 
 
 class Pool:
@@ -103,7 +112,7 @@ class Pool:
     Raises
     ------
     ModelError
-        There are none, or one of them is no shard.
+        There are none, or one of them is no shard, or of another size.
     """
 
     def __init__(self, folder: Path, shards: int | None = None) -> None:
@@ -115,6 +124,10 @@ class Pool:
         self._shards = [_open(path) for path in paths]
         self._places = [(shard, k) for shard in self._shards for k in range(len(shard.dates))]
         self.size = self._shards[0].arrays.shape[-1]
+        for path, shard in zip(paths, self._shards, strict=True):
+            side = shard.arrays.shape[-1]
+            if side != self.size:
+                raise ModelError(f"{path} has examples of {side} pixels, {paths[0].name} of {self.size}; keep one size")
 
     def __len__(self) -> int:
         return len(self._places)
@@ -127,11 +140,21 @@ class Pool:
 
 def _open(path: Path) -> Shard:
     try:
-        arrays = np.load(path, mmap_mode="r", allow_pickle=False)
-        beside = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-        dates, spacing = tuple(beside["dates"]), tuple(beside["spacing"])
-    except (OSError, ValueError, KeyError) as error:
+        # opened as an array and nothing else: `np.load` would take archives too
+        arrays = np.lib.format.open_memmap(path, mode="r")
+        beside = json.loads(path.with_suffix(".json").read_text("utf-8"))
+        dates = tuple(int(number) for number in beside["dates"])
+        spacing = tuple(float(number) for number in beside["spacing"])
+    except (OSError, ValueError, KeyError, TypeError, TokenError) as error:
         raise ModelError(f"{path} is no shard of examples ({error}); delete it and make it again") from None
-    if arrays.ndim != 4 or arrays.shape[1] != CHANNELS or {len(dates), len(spacing)} != {arrays.shape[0]}:
-        raise ModelError(f"{path} has shape {arrays.shape}; a shard has (examples, {CHANNELS}, size, size)")
+    if arrays.ndim != 4 or arrays.shape[1] != CHANNELS or arrays.shape[2] != arrays.shape[3] or arrays.dtype != np.half:
+        raise ModelError(
+            f"{path} has shape {arrays.shape} and type {arrays.dtype}; a shard has (examples, {CHANNELS}, size, size) "
+            "and float16"
+        )
+    if {len(dates), len(spacing)} != {len(arrays)}:
+        raise ModelError(
+            f"{path} has {len(arrays)} examples, its .json dates of {len(dates)} and spacings of {len(spacing)}; "
+            "delete both"
+        )
     return Shard(arrays, dates, spacing)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 
@@ -24,7 +26,7 @@ class Validation:
     rmse, bias
         Over all pixels.
     rmse_by_bin
-        Where the true coherence lies between two neighbours of `EDGES`.
+        Where the true coherence lies between two neighbours of `EDGES`; NaN where it nowhere does.
     inside_68, inside_90
         Share of the pixels closer to the truth than 1 and 1.645 sigma.
     sigma_scale
@@ -62,8 +64,12 @@ def validate(network: nn.Module, pool: Pool, scenes: int, device: torch.device) 
     return Validation(
         rmse=float(np.sqrt(np.mean(error**2))),
         bias=float(error.mean()),
-        rmse_by_bin=tuple(float(np.sqrt(np.mean(error[place == k] ** 2))) for k in range(len(EDGES) - 1)),
+        rmse_by_bin=tuple(_rmse(error[place == k]) for k in range(len(EDGES) - 1)),
         inside_68=float((ratio <= 1.0).mean()),
         inside_90=float((ratio <= 1.645).mean()),
         sigma_scale=float(0.5 * (np.quantile(ratio, 0.68) + np.quantile(ratio, 0.90) / 1.645)),
     )
+
+
+def _rmse(errors: npt.NDArray[np.float32]) -> float:
+    return float(np.sqrt(np.mean(errors**2))) if errors.size else math.nan
