@@ -44,14 +44,13 @@ def detect(scatterers: ComplexArray, product: Product, shift: tuple[float, float
     rows, cols = product.samples
     height, width = scatterers.shape[0] // rows, scatterers.shape[1] // cols
     every_sample = product.resampling == "average"
-    azimuth, looks = _transfer(product, height, width, shift)
+    azimuth, looks, length = _transfer(product, height, width, shift)
     spectrum = fft.fft(scatterers, axis=0)
     spectrum *= azimuth[:, np.newaxis]
     samples = fft.ifft(spectrum, axis=0, overwrite_x=True)
     if not every_sample:
         samples = samples[(rows - 1) // 2 :: rows]
     spectrum = fft.fft(samples, axis=1, overwrite_x=True)
-    length = scatterers.shape[1] if every_sample else width
     image = np.zeros((spectrum.shape[0], length), np.float32)
     for bins, weights in looks:
         look = np.zeros(image.shape, np.complex64)
@@ -60,6 +59,8 @@ def detect(scatterers: ComplexArray, product: Product, shift: tuple[float, float
         look = fft.ifft(look, axis=1, overwrite_x=True)
         image += look.real**2
         image += look.imag**2
+    if not every_sample:
+        image = image[:, :: length // width]
     return _resample(image, product)
 
 
@@ -72,7 +73,7 @@ def focus(scatterers: ComplexArray, product: Product) -> ComplexArray:
         Same shape as `scatterers`, periodic; mean power 1 over homogeneous ground of power 1.
     """
     height, width = scatterers.shape[0] // product.samples[0], scatterers.shape[1] // product.samples[1]
-    azimuth, _ = _transfer(product, height, width, (0.0, 0.0))
+    azimuth, _, _ = _transfer(product, height, width, (0.0, 0.0))
     frequencies = (np.arange(scatterers.shape[1]) / scatterers.shape[1] - 0.5) / product.sample_spacing[1]
     ranges = range_windows(replace(product, looks=1), frequencies)[0]
     ranges /= np.sqrt((ranges**2).mean())
@@ -86,8 +87,8 @@ def focus(scatterers: ComplexArray, product: Product) -> ComplexArray:
 @lru_cache(maxsize=64)
 def _transfer(
     product: Product, height: int, width: int, shift: tuple[float, float]
-) -> tuple[ComplexArray, tuple[tuple[slice, ComplexArray], ...]]:
-    """Transfer function along azimuth, and for each look its bins along range and their weights.
+) -> tuple[ComplexArray, tuple[tuple[slice, ComplexArray], ...], int]:
+    """Transfer function along azimuth, for each look its bins along range and their weights, and samples along range.
 
     Normalised so that scatterers of mean power 1 give an image of mean 1. The carrier is put at half the sampling
     frequency, so that every look's band is one run of bins; the scatterers' phases are uniform, so it can't be seen.
@@ -108,7 +109,9 @@ def _transfer(
     count = width * cols
     ranges = (np.arange(count) / count - 0.5) / range_step
     windows = range_windows(product, ranges)
-    length = count if every_sample else width
+    # A look is focused on the pixels at once, unless its band needs more samples than there are pixels.
+    widest = max(np.count_nonzero(window) for window in windows)
+    length = count if every_sample or widest > width else width
     windows *= length / np.sqrt(count * (windows**2).sum())
     range_centre = 0.0 if every_sample else (cols - 1) / 2.0
     range_ramp = np.exp(2j * np.pi * ranges * (range_centre * range_step + (half - shift[1]) * product.spacing))
@@ -117,7 +120,7 @@ def _transfer(
         inside = np.flatnonzero(window)
         bins = slice(int(inside[0]), min(int(inside[-1]) + 1, int(inside[0]) + length))
         looks.append((bins, (window * range_ramp)[bins].astype(np.complex64)))
-    return (azimuth * ramp).astype(np.complex64), tuple(looks)
+    return (azimuth * ramp).astype(np.complex64), tuple(looks), length
 
 
 def _resample(image: FloatArray, product: Product) -> FloatArray:
