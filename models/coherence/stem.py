@@ -158,12 +158,11 @@ def _agreement(speckle: torch.Tensor, steady: torch.Tensor, several: torch.Tenso
 
 def _steadiness(deviation: torch.Tensor, told: torch.Tensor, dates: torch.Tensor) -> list[torch.Tensor]:
     """How little further dates differ among themselves where they have data, and how many there are."""
-    valid = (told & (dates > 1).view(-1, 1, 1, 1)).to(deviation.dtype)
-    weight, total = functional.avg_pool2d(valid, CELL), functional.avg_pool2d(deviation * valid, CELL)
+    known = (dates > 1).to(deviation.dtype).view(-1, 1, 1, 1)
+    weight = functional.avg_pool2d(told.to(deviation.dtype), CELL)
+    total = functional.avg_pool2d(deviation * told, CELL)
     number = dates.to(deviation.dtype)
-    cells, around = (
-        (_mean_around(total, weight, side) - 0.5) * (box(weight, side) > 0).to(deviation.dtype) for side in (1, 5)
-    )
+    cells, around = ((_mean_around(total, weight, side) - 0.5) * known for side in (1, 5))
     return [cells, around, _everywhere(number / (number + 2.0), deviation)]
 
 
