@@ -21,7 +21,7 @@ def small_network(seed: int = 1) -> CoherenceNetwork:
             module.weight.data.normal_(0.0, module.weight[0].numel() ** -0.5, generator=generator)
             if module.bias is not None:
                 module.bias.data.normal_(0.0, 0.1, generator=generator)
-        elif isinstance(module, nn.BatchNorm2d):
+        elif isinstance(module, nn.BatchNorm2d) and module.affine:
             module.weight.data.uniform_(0.3, 0.7, generator=generator)
             module.bias.data.normal_(0.0, 0.2, generator=generator)
     return network.eval()
@@ -34,11 +34,13 @@ def write_weights(path: Path, *, sigma_scale: float = 1.0) -> Path:
     return path
 
 
-def shown(height: int, width: int, *, dates: int = 0, seed: int = 1) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def shown(
+    height: int, width: int, *, dates: int = 0, seed: int = 1
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     """Logarithms of speckle, and of what further dates say, as networks take them."""
     generator = torch.Generator().manual_seed(seed)
     images = 0.5 * torch.randn(1, 2, height, width, generator=generator) - 3.0
     mean = 0.3 * torch.randn(1, 1, height, width, generator=generator) - 3.0
     deviation = torch.rand(1, 1, height, width, generator=generator) * (dates > 1)
     context = torch.cat([mean, deviation], 1) * (dates > 0)
-    return images, context, torch.tensor([dates])
+    return images, context, torch.tensor([dates]), torch.tensor([10.0])

@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from models import registry
 from models.coherence.learned import LearnedEstimator
+from models.coherence.network import Weights, build
 from models.errors import ModelError
 from models.estimator import Estimator, FloatArray
 from tests.small_network import SMALL, write_weights
@@ -149,6 +151,31 @@ def test_a_tile_with_its_halo_equals_the_whole(estimator: LearnedEstimator, top:
         np.testing.assert_allclose(piece[inside][: expected.shape[0], : expected.shape[1]], expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("dates", [0, 3])
+def test_nothing_beyond_the_halo_matters_to_the_weights_that_are_shipped(dates: int) -> None:
+    estimator = registry.get("speckle-unet", device="cpu")
+    images, begin, side = speckle(2 + dates, 480, 48), 208, 64
+    reference, secondary, *context = images
+    whole = estimator.estimate(reference, secondary, context)
+    reference, secondary, *context = (image[begin - estimator.halo : begin + side + estimator.halo] for image in images)
+    tile = estimator.estimate(reference, secondary, context)
+    for all_of_it, piece in zip(whole, tile, strict=True):
+        inside = piece[estimator.halo :][:side]
+        np.testing.assert_allclose(inside, all_of_it[begin : begin + side], rtol=0, atol=1e-5)
+
+
+def test_the_published_layout_keeps_the_contract_too(tmp_path: Path) -> None:
+    path = tmp_path / "published.safetensors"
+    Weights(SMALL, build("resunet", SMALL).state_dict(), kind="resunet").save(path)
+    published = LearnedEstimator("published", path, spacing=10.0, device="cpu")
+    assert (published.context, published.halo % published.lattice) == (0, 0)
+    reference, secondary = speckle(2, 45, 33)
+    reference[:9, :12] = np.nan
+    maps = published.estimate(reference, secondary)
+    assert keeps_the_contract(maps, (45, 33))
+    np.testing.assert_array_equal(np.isnan(maps[0]), np.isnan(reference))
+
+
 def test_sigma_is_scaled_as_the_weights_say(estimator: LearnedEstimator, tmp_path: Path) -> None:
     path = write_weights(tmp_path / "small.safetensors", sigma_scale=1.5)
     scaled = LearnedEstimator("small", path, spacing=10.0, device="cpu")
@@ -166,7 +193,9 @@ def test_sigma_is_scaled_as_the_weights_say(estimator: LearnedEstimator, tmp_pat
 )
 def test_images_of_other_shapes_are_refused(estimator: LearnedEstimator, shapes: list[tuple[int, ...]]) -> None:
     reference, secondary, *context = (np.ones(shape, np.float32) for shape in shapes)
-    with pytest.raises(ModelError, match=r"an estimate takes images of one shape, not .*; put them on one grid first"):
+    with pytest.raises(
+        ModelError, match=r"an estimate takes two images of one shape, not .*; put them on one grid first"
+    ):
         estimator.estimate(reference, secondary, context)
 
 

@@ -35,14 +35,14 @@ def test_it_gives_coherence_and_log_variance_within_their_limits(dates: int) -> 
 @pytest.mark.parametrize(("top", "left"), [(192, 0), (0, 208), (0, 0)])
 def test_a_tile_with_its_halo_equals_the_whole(top: int, left: int, halo: int, tolerance: float) -> None:
     network, side = small_network(), 64
-    images, context, dates = shown(480 if top else side, 480 if left else side, dates=3)
+    images, context, dates, spacing = shown(480 if top else side, 480 if left else side, dates=3)
     images[:, 0, top : top + 30, left + 20 : left + 50] = torch.nan
     assert top % SMALL.lattice == left % SMALL.lattice == halo % SMALL.lattice == 0
     rows, cols = (slice(max(begin - halo, 0), begin + side + halo) for begin in (top, left))
     inside = slice(top - rows.start, top - rows.start + side), slice(left - cols.start, left - cols.start + side)
     with torch.no_grad():
-        whole = network(images, context, dates)
-        tile = network(images[..., rows, cols], context[..., rows, cols], dates)
+        whole = network(images, context, dates, spacing)
+        tile = network(images[..., rows, cols], context[..., rows, cols], dates, spacing)
     for all_of_it, piece in zip(whole, tile, strict=True):
         expected = all_of_it[..., top : top + side, left : left + side]
         np.testing.assert_allclose(piece[(..., *inside)], expected, rtol=0, atol=tolerance)
@@ -50,10 +50,10 @@ def test_a_tile_with_its_halo_equals_the_whole(top: int, left: int, halo: int, t
 
 def test_a_tile_off_the_lattice_differs() -> None:
     network = small_network()
-    images, context, dates = shown(128, 128)
+    images, context, dates, spacing = shown(128, 128)
     with torch.no_grad():
-        whole, _ = network(images, context, dates)
-        aside, _ = network(images[..., 4:116, :], context[..., 4:116, :], dates)
+        whole, _ = network(images, context, dates, spacing)
+        aside, _ = network(images[..., 4:116, :], context[..., 4:116, :], dates, spacing)
     assert (aside - whole[..., 4:116, :])[..., 48:64, 48:64].abs().max() > 1e-4
 
 
@@ -154,6 +154,8 @@ def header(**changed: Any) -> dict[str, str]:
         (header(layout={"channels": [], "encoder": [], "decoder": []}), "index out of range"),
         (header(layout={"width": [8]}), "unexpected keyword"),
         (header(layout=[8, 12, 16]), "has no attribute"),
+        (header(kind="transformer"), "kind transformer"),
+        (header(kind="resunet"), "loading state_dict"),
         (header(sigma_scale=0.0), "sigma_scale 0.0"),
         (header(sigma_scale=float("nan")), "sigma_scale nan"),
         (header(sigma_scale="large"), "could not convert"),

@@ -76,6 +76,19 @@ def test_pixels_of_a_turned_map_are_as_far_apart_as_before() -> None:
     np.testing.assert_allclose(right, 1.0, atol=1e-4)
 
 
+def test_a_displacement_in_the_radar_image_is_turned_onto_the_map() -> None:
+    placement = placed("bilinear", seed=3)
+    assert placement.angle == pytest.approx(turn(placement), abs=1e-4)
+    down, right = placement.on_map(2.0, -1.0)
+    # so many pixels down and right on the map are 2 rows down and 1 column left in the radar image
+    assert down * (placement.rows[1, 0] - placement.rows[0, 0]) + right * (
+        placement.rows[0, 1] - placement.rows[0, 0]
+    ) == pytest.approx(2.0, abs=1e-3)
+    assert down * (placement.cols[1, 0] - placement.cols[0, 0]) + right * (
+        placement.cols[0, 1] - placement.cols[0, 0]
+    ) == pytest.approx(-1.0, abs=1e-3)
+
+
 def test_slopes_that_are_pressed_together_are_bright() -> None:
     placement = placed("none", relief=True)
     stretch = np.diff(placement.cols, axis=1) - 1.0

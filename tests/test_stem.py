@@ -48,24 +48,24 @@ def test_features_are_finite_and_as_many_as_said(dates: int) -> None:
     ids=["nothing", "one image", "a band", "a pixel", "every other row"],
 )
 def test_missing_data_leaves_finite_features(rows: slice, cols: slice, image: int | slice) -> None:
-    images, context, dates = shown(48, 48, dates=2)
+    images, context, dates, spacing = shown(48, 48, dates=2)
     images[:, image, rows, cols] = HOLE
     context[:, :, rows, cols] = 0.0
-    assert torch.isfinite(stem(images, context, dates)).all()
+    assert torch.isfinite(stem(images, context, dates, spacing)).all()
 
 
 def test_constant_images_show_no_speckle() -> None:
     images = torch.full((1, 2, 32, 32), -3.0)
-    features = stem(images, torch.zeros(1, 2, 32, 32), torch.tensor([0]))
+    features = stem(images, torch.zeros(1, 2, 32, 32), torch.tensor([0]), torch.tensor([10.0]))
     assert torch.isfinite(features).all()
     assert features[:, : ABOVE + 2].abs().max() == 0.0
     assert correlations(features).abs().max() == 0.0
 
 
 def test_the_same_speckle_correlates_at_lag_zero_alone() -> None:
-    images, context, dates = shown(128, 128)
+    images, context, dates, spacing = shown(128, 128)
     images[:, 1] = images[:, 0]
-    same = correlations(stem(images, context, dates))[0].mean((-2, -1))
+    same = correlations(stem(images, context, dates, spacing))[0].mean((-2, -1))
     assert (same[:, 1, 1] > 0.85).all()
     others = same.clone()
     others[:, 1, 1] = 0.0
@@ -76,19 +76,19 @@ def test_the_same_speckle_correlates_at_lag_zero_alone() -> None:
 
 @pytest.mark.parametrize(("row", "col"), LAGS)
 def test_a_shift_is_seen_at_its_lag(row: int, col: int) -> None:
-    images, context, dates = shown(96, 96)
+    images, context, dates, spacing = shown(96, 96)
     images[:, 1] = torch.roll(images[:, 0], (row, col), (-2, -1))
-    found = correlations(stem(images, context, dates))[0, -1].mean((-2, -1))
+    found = correlations(stem(images, context, dates, spacing))[0, -1].mean((-2, -1))
     assert divmod(int(found.argmax()), 3) == (row + 1, col + 1)
 
 
 def test_what_changes_far_away_leaves_features_alone() -> None:
-    images, context, dates = shown(192, 192, dates=3)
-    before = stem(images, context, dates)
+    images, context, dates, spacing = shown(192, 192, dates=3)
+    before = stem(images, context, dates, spacing)
     images[..., 100 + REACH :] += 5.0
     images[:, :, 100 + REACH :, :] = HOLE
     context[..., 100 + REACH :] = 0.0
-    after = stem(images, context, dates)
+    after = stem(images, context, dates, spacing)
     kept = 100 // CELL
     assert torch.equal(before[..., :kept, :kept], after[..., :kept, :kept])
     assert not torch.equal(before, after)
@@ -96,11 +96,11 @@ def test_what_changes_far_away_leaves_features_alone() -> None:
 
 @pytest.mark.parametrize(("top", "left"), [(0, 0), (4, 52), (8, 20)])
 def test_a_tile_on_the_lattice_has_the_features_of_the_whole(top: int, left: int) -> None:
-    images, context, dates = shown(160, 192, dates=3)
+    images, context, dates, spacing = shown(160, 192, dates=3)
     images[:, 0, 70:90, 60:75] = HOLE
-    whole = stem(images, context, dates)
+    whole = stem(images, context, dates, spacing)
     rows, cols = slice(top, top + 128), slice(left, left + 128)
-    tile = stem(images[..., rows, cols], context[..., rows, cols], dates)
+    tile = stem(images[..., rows, cols], context[..., rows, cols], dates, spacing)
     margin = REACH // CELL
     inside = whole[..., top // CELL + margin : (top + 128) // CELL - margin, left // CELL + margin :]
     np.testing.assert_allclose(
@@ -115,28 +115,30 @@ def test_examples_of_a_batch_know_nothing_of_each_other() -> None:
 
 
 def test_products_may_be_scaled_by_any_factor() -> None:
-    images, context, dates = shown(96, 96, dates=3)
+    images, context, dates, spacing = shown(96, 96, dates=3)
     images[:, 0, 20:50, 30:40] = HOLE  # nothing may leak in where data is missing, either
     images[:, :, 60:, 70:] = HOLE
     context[:, :, 10:30, 50:] = 0.0
     brighter = context.clone()
     brighter[:, 0] += 2.3 * (context[:, 0] != 0.0)
-    np.testing.assert_allclose(stem(images, context, dates), stem(images + 2.3, brighter, dates), rtol=0, atol=1e-5)
+    np.testing.assert_allclose(
+        stem(images, context, dates, spacing), stem(images + 2.3, brighter, dates, spacing), rtol=0, atol=1e-5
+    )
 
 
 def test_a_change_of_brightness_is_told_in_its_channel_alone() -> None:
-    images, context, dates = shown(96, 96)
-    before = stem(images, context, dates)
+    images, context, dates, spacing = shown(96, 96)
+    before = stem(images, context, dates, spacing)
     images[:, 1] += 0.7
-    after = stem(images, context, dates)
+    after = stem(images, context, dates, spacing)
     np.testing.assert_allclose(after[:, CHANGE], before[:, CHANGE] - 0.7, rtol=0, atol=1e-5)
     others = [channel for channel in range(stem.channels) if channel != CHANGE]
     np.testing.assert_allclose(after[:, others], before[:, others], rtol=0, atol=1e-5)
 
 
 def test_swapped_images_swap_their_features() -> None:
-    images, context, dates = shown(96, 96, dates=3)
-    before, after = stem(images, context, dates), stem(images.flip(1), context, dates)
+    images, context, dates, spacing = shown(96, 96, dates=3)
+    before, after = stem(images, context, dates, spacing), stem(images.flip(1), context, dates, spacing)
     pairs = [torch.arange(16, 32), torch.arange(16), torch.arange(32, 48)]
     np.testing.assert_allclose(after[:, : STEADY.stop], before[:, torch.cat(pairs)], rtol=0, atol=1e-6)
     np.testing.assert_allclose(after[:, ABOVE], before[:, ABOVE], rtol=0, atol=1e-6)
@@ -151,9 +153,9 @@ def test_swapped_images_swap_their_features() -> None:
 
 @pytest.mark.parametrize("axis", [-2, -1])
 def test_mirrored_images_mirror_their_features(axis: int) -> None:
-    images, context, dates = shown(96, 96, dates=3)
-    before = stem(images, context, dates).flip(axis)
-    after = stem(images.flip(axis), context.flip(axis), dates)
+    images, context, dates, spacing = shown(96, 96, dates=3)
+    before = stem(images, context, dates, spacing).flip(axis)
+    after = stem(images.flip(axis), context.flip(axis), dates, spacing)
     # inside a cell pixels are mirrored too, and so are lags
     pixels = before[:, : STEADY.stop].unflatten(1, (3, CELL, CELL)).flip(axis - 2).flatten(1, 3)
     np.testing.assert_allclose(after[:, : STEADY.stop], pixels, rtol=0, atol=1e-5)
@@ -162,19 +164,26 @@ def test_mirrored_images_mirror_their_features(axis: int) -> None:
     np.testing.assert_allclose(after[:, others], before[:, others], rtol=0, atol=1e-5)
 
 
+def test_the_spacing_is_told_in_its_channel_alone() -> None:
+    images, context, dates, spacing = shown(32, 32, dates=3)
+    at_10, at_30 = (stem(images, context, dates, each) for each in (spacing, 3.0 * spacing))
+    np.testing.assert_array_equal(at_10[:, :-1], at_30[:, :-1])
+    np.testing.assert_allclose(at_30[:, -1] - at_10[:, -1], np.log(3.0), rtol=1e-6)
+
+
 def test_without_further_dates_their_channels_are_at_rest() -> None:
-    images, context, dates = shown(64, 64)
-    features = stem(images, context, dates)
-    resting = [*range(STEADY.start, STEADY.stop), *range(FIRST_AGREEMENT, stem.channels)]
+    images, context, dates, spacing = shown(64, 64)
+    features = stem(images, context, dates, spacing)
+    resting = [*range(STEADY.start, STEADY.stop), *range(FIRST_AGREEMENT, stem.channels - 1)]
     assert not features[:, resting].any()
 
 
 def test_where_no_further_date_has_data_counts_as_missing() -> None:
-    images, context, dates = shown(96, 96, dates=1)
+    images, context, dates, spacing = shown(96, 96, dates=1)
     context[:, :, ::7, ::5] = 0.0
-    steady = stem(images, context, dates)[:, STEADY]
+    steady = stem(images, context, dates, spacing)[:, STEADY]
     assert steady.abs().max() < 2.5  # an outlier as deep as the logarithm itself would be 3
-    nothing = stem(images, torch.zeros_like(context), dates)
+    nothing = stem(images, torch.zeros_like(context), dates, spacing)
     assert not nothing[:, STEADY].any()
 
 

@@ -35,7 +35,7 @@ def numbers(batch: Batch) -> torch.Tensor:
 
 def test_a_batch_follows_from_the_generator(pool: Pool) -> None:
     one, again, other = (draw_batch(pool, np.random.default_rng(seed), 16, SIDE) for seed in (1, 1, 2))
-    for name in ("images", "context", "dates", "coherence"):
+    for name in ("images", "context", "dates", "spacing", "coherence"):
         np.testing.assert_allclose(getattr(one, name), getattr(again, name), rtol=0, atol=0)
     assert not torch.equal(one.coherence, other.coherence)
 
@@ -43,7 +43,7 @@ def test_a_batch_follows_from_the_generator(pool: Pool) -> None:
 def test_a_batch_has_the_shapes_that_networks_take(drawn: Batch) -> None:
     assert drawn.images.shape == drawn.context.shape == (COUNT, 2, SIDE, SIDE)
     assert drawn.coherence.shape == (COUNT, 1, SIDE, SIDE)
-    assert drawn.dates.shape == (COUNT,)
+    assert drawn.dates.shape == drawn.spacing.shape == (COUNT,)
     assert drawn.images.dtype == drawn.context.dtype == drawn.coherence.dtype == torch.float32
 
 
@@ -82,6 +82,11 @@ def test_pieces_begin_on_the_lattice_of_every_example(drawn: Batch) -> None:
     assert set(found) == {(example, row, col) for example in range(4) for row in begin for col in begin}
 
 
+def test_every_piece_has_the_spacing_of_its_example(drawn: Batch) -> None:
+    example = numbers(drawn)[:, 0, 0] // NUMBERED**2
+    assert torch.equal(drawn.spacing, 10.0 * (1 + example % 3).float())
+
+
 def test_holes_are_in_one_image_and_in_nothing_else(drawn: Batch) -> None:
     missing = drawn.images.isnan()
     assert not (missing[:, 0] & missing[:, 1]).any()
@@ -105,4 +110,4 @@ def test_a_whole_example_is_shown_as_it_is(pool: Pool) -> None:
     np.testing.assert_array_equal(batch.images[0], example.images)
     np.testing.assert_array_equal(batch.context[0], example.context)
     np.testing.assert_array_equal(batch.coherence[0, 0], example.coherence)
-    assert batch.dates.tolist() == [3]
+    assert (batch.dates.tolist(), batch.spacing.tolist()) == ([3], [20.0])

@@ -272,9 +272,7 @@ class Constant(torch.nn.Module):
         super().__init__()
         self._coherence, self._log_variance = coherence, 2.0 * math.log(sigma)
 
-    def forward(
-        self, images: torch.Tensor, _context: torch.Tensor, _dates: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(self, images: torch.Tensor, *_further: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         whole = torch.ones_like(images[:, :1])
         return self._coherence * whole, self._log_variance * whole
 

@@ -42,10 +42,10 @@ def test_a_simulated_pool_is_made_once_and_goes_on_where_it_was(tmp_path: Path) 
     assert simulated(tmp_path) == [1, 2]
     assert {path: path.stat().st_mtime_ns for path in written} == written
     for number in (2, 3):
-        arrays, dates, _ = Pool(tmp_path)[number]
+        arrays, dates, spacing = Pool(tmp_path)[number]
         example = simulated_example(5, number, SIZE)
         np.testing.assert_array_equal(arrays[:2], example.images)
-        assert dates == example.dates
+        assert (dates, spacing) == (example.dates, example.spacing)
     assert simulated(tmp_path) == [2]
 
 
@@ -140,11 +140,15 @@ def without_dates(path: Path) -> None:
 
 
 def with_other_dates(path: Path) -> None:
-    path.with_suffix(".json").write_text('{"dates": [0, 0, 0]}')
+    path.with_suffix(".json").write_text('{"dates": [0, 0, 0], "spacing": [10.0, 10.0]}')
 
 
 def with_no_numbers(path: Path) -> None:
-    path.with_suffix(".json").write_text('{"dates": ["a", "b"]}')
+    path.with_suffix(".json").write_text('{"dates": ["a", "b"], "spacing": [10.0, 10.0]}')
+
+
+def without_spacing(path: Path) -> None:
+    path.with_suffix(".json").write_text('{"dates": [0, 0]}')
 
 
 def with_a_list(path: Path) -> None:
@@ -164,6 +168,7 @@ def with_a_list(path: Path) -> None:
         without_dates,
         with_other_dates,
         with_no_numbers,
+        without_spacing,
         with_a_list,
     ],
 )
