@@ -24,7 +24,7 @@ SHIPPED = Path(__file__).with_name("trained")
 CODE_VERSION = "1"
 """Raised whenever the numbers change for a reason other than new weights."""
 
-HALO = 128
+HALO = 144
 """Pixels around a window beyond which nothing changed an estimate by 1e-5; a multiple of the lattice."""
 PUBLISHED_LATTICE, PUBLISHED_HALO = 16, 144
 """The same of the published layout."""
