@@ -28,7 +28,7 @@ class Table:
         """For the terminal."""
         table = RichTable(title=self.title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
         for number, heading in enumerate(self.headings):
-            table.add_column(heading, justify="right" if number else "left", overflow="fold")
+            table.add_column(heading, justify="right" if number else "left", overflow="fold", no_wrap=not number)
         for row in self.rows:
             table.add_row(*row)
         return table
@@ -49,14 +49,17 @@ _BIN_NAMES = tuple(f"{low:g}-{high:g}" for low, high in pairwise(BINS))
 
 
 def overview(results: Results) -> Table:
-    """RMSE of every contender on every set: medians over seeds."""
+    """RMSE of every contender (a column) on every set (a row): medians over seeds."""
     names = list(next(iter(results.rows.values())))
-    rows = [(name, *(number(results.score(each.name, name).rmse) for each in results.sets)) for name in names]
-    if results.floors:
-        window = max(next(iter(results.floors.values())))
-        floors = [results.floors.get(each.name, {}).get(window, math.nan) for each in results.sets]
-        rows.append((f"Bayes floor {window} px", *(number(floor) for floor in floors)))
-    return Table("RMSE by set (simulated)", ("contender", *(each.name for each in results.sets)), tuple(rows))
+    floors = results.floors
+    window = max(next(iter(floors.values()))) if floors else 0
+    rows = []
+    for each in results.sets:
+        cells = [number(results.score(each.name, name).rmse) for name in names]
+        floor = [number(floors.get(each.name, {}).get(window, math.nan))] if floors else []
+        rows.append((each.name, *cells, *floor))
+    headings = ("set", *names, *([f"Bayes floor {window} px"] if floors else []))
+    return Table("RMSE by set (simulated)", headings, tuple(rows))
 
 
 _SCORES = ("RMSE", "95 % interval", "MAE", "bias", "r", "SSIM")
