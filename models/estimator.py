@@ -8,6 +8,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from models.errors import ModelError
+
 FloatArray = npt.NDArray[np.float32]
 
 
@@ -50,3 +52,16 @@ class Estimator(Protocol):
             float32 in [0, 1], shape (height, width), NaN where either input is NaN.
         """
         ...
+
+
+def require_one_shape(reference: FloatArray, *others: FloatArray) -> None:
+    """Refuse what no estimator can take.
+
+    Raises
+    ------
+    ModelError
+        The images aren't two-dimensional, or their shapes differ.
+    """
+    if reference.ndim != 2 or any(image.shape != reference.shape for image in others):
+        shapes = " and ".join(str(image.shape) for image in (reference, *others))
+        raise ModelError(f"an estimate takes two images of one shape, not {shapes}; put them on one grid first")

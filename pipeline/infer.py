@@ -125,6 +125,7 @@ def _tasks(
         map_positions = {entry["id"]: index for index, entry in enumerate(maps[track].entries)}
         for pair in pairs:
             shift = shifts[f"{track}/{pair.id}"]
+            context = context_passes(stacks, pair, estimator)
             tasks += [
                 _Task(
                     output=stacks.folder.absolute,
@@ -132,28 +133,29 @@ def _tasks(
                     maps=maps_name(track),
                     reference=stack_positions[pair.reference],
                     secondary=stack_positions[pair.secondary],
-                    context=tuple(stack_positions[name] for name in context_passes(stacks, pair, estimator)),
+                    context=tuple(stack_positions[name] for name in context),
                     position=map_positions[pair.id],
                     tile=tile,
                     bands=bands,
                     shift=shift,
                     spec=spec,
                     key=map_key(pair, tile),
-                    fingerprint=map_fingerprint(stacks, estimator, pair, tile, shift),
+                    fingerprint=map_fingerprint(stacks, estimator, pair, tile, shift, context),
                 )
                 for tile in stacks.pair_tiles(pair)
             ]
     return tasks
 
 
-def map_fingerprint(stacks: Stacks, estimator: Estimator, pair: Pair, tile: Tile, shift: Shift) -> str:
-    """Digest of all that decides the maps of one pair and tile."""
+def map_fingerprint(
+    stacks: Stacks, estimator: Estimator, pair: Pair, tile: Tile, shift: Shift, context: Sequence[str]
+) -> str:
+    """Digest of all that decides the maps of one pair and tile, shown with these further passes."""
     settings, grid = stacks.region.config.estimator, stacks.region.config.grid
     bands = stacks.region.config.passes.polarisations
     made_by = (estimator.name, estimator.version, settings.window, settings.mode, grid.spacing, bands)
     around = -(-(estimator.halo + coregister.shift_halo(shift)) // grid.tile)
-    shown = (pair.reference, pair.secondary, *context_passes(stacks, pair, estimator))
-    inputs = [stacks.inputs(pair.track, name, tile, around) for name in shown]
+    inputs = [stacks.inputs(pair.track, name, tile, around) for name in (pair.reference, pair.secondary, *context)]
     return digest(made_by, [shift.dy, shift.dx], inputs)
 
 

@@ -12,6 +12,7 @@ from models.estimator import Estimator
 from pipeline import cube
 from pipeline.compute import Pool
 from pipeline.config import RegionConfig
+from pipeline.context import context_passes
 from pipeline.cube import FloatArray
 from pipeline.errors import CohmapError
 from pipeline.estimator import open_estimator
@@ -103,17 +104,20 @@ def open_maps(region: Region, folder: Folder) -> Maps:
     estimator, shifts = open_estimator(region, "cpu"), known_shifts(stacks)
     ledger = Ledger(folder, INFER)
 
-    def is_made(pair: Pair, tile: Tile) -> bool:
+    def is_made(pair: Pair) -> bool:
         shift = shifts.get(f"{pair.track}/{pair.id}")
-        return shift is not None and ledger.matches(
-            map_key(pair, tile), map_fingerprint(stacks, estimator, pair, tile, shift)
+        context = context_passes(stacks, pair, estimator)
+        return all(
+            shift is not None
+            and ledger.matches(map_key(pair, tile), map_fingerprint(stacks, estimator, pair, tile, shift, context))
+            for tile in stacks.pair_tiles(pair)
         )
 
     positions = {}
     for track, pairs in stacks.pairs.items():
         entries = {e["id"]: i for i, e in enumerate(cube.Cube(folder, maps_name(track)).entries)}
         for pair in pairs:
-            if pair.id not in entries or not all(is_made(pair, tile) for tile in stacks.pair_tiles(pair)):
+            if pair.id not in entries or not is_made(pair):
                 raise CohmapError(
                     f"the map of pair {pair.id} of track {track} is not finished, or was made with other settings than "
                     "the region has now; run `cohmap infer` first"

@@ -201,7 +201,7 @@ def test_the_logarithmic_ones_beat_a_constant_and_their_sigma_holds(spacing: flo
 @pytest.mark.parametrize("name", ["speckle-unet", "log-moments"])
 def test_images_of_different_shape_are_refused(name: str) -> None:
     estimator = registry.get(name)
-    with pytest.raises(ModelError, match=r"two images of one shape, not \(4, 5\)(,| and) \(4, 6\)"):
+    with pytest.raises(ModelError, match=r"two images of one shape, not \(4, 5\) and \(4, 6\)"):
         estimator.estimate(np.ones((4, 5), np.float32), np.ones((4, 6), np.float32))
 
 

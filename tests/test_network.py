@@ -12,8 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from models.coherence.learned import HALO
-from models.coherence.network import FORMAT, Block, CoherenceNetwork, Layout, Weights
+from models.coherence.network import FORMAT, HALO, Block, CoherenceNetwork, Layout, Weights
 from models.coherence.ranges import HIGHEST_LOG, LOWEST_LOG
 from models.errors import ModelError
 from tests.small_network import SMALL, shown, small_network, write_weights

@@ -15,13 +15,14 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from models.errors import ModelError
+from models.evaluate.scores import BINS
 from models.train import checkpoint
 from models.train.config import TrainConfig
 from models.train.examples import Example
 from models.train.loop import HISTORY, Moment, rate_at, train
 from models.train.loss import regression_loss
 from models.train.pool import Pool
-from models.train.validate import EDGES, validate
+from models.train.validate import validate
 from tests.training import SIZE, numbered_example, prepare_pools, small_config, write_pool
 
 
@@ -287,7 +288,7 @@ def test_validation_tells_error_and_the_scale_of_sigma(tmp_path: Path) -> None:
     assert found.sigma_scale == pytest.approx(2.0, rel=0.05)
     assert found.inside_68 == pytest.approx(0.383, abs=0.03)  # within half a standard deviation
     assert found.inside_90 == pytest.approx(0.589, abs=0.03)
-    assert len(found.rmse_by_bin) == len(EDGES) - 1
+    assert len(found.rmse_by_bin) == len(BINS) - 1
 
 
 def test_a_bin_without_pixels_has_no_error(tmp_path: Path) -> None:

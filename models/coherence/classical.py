@@ -6,14 +6,12 @@ from collections.abc import Iterator, Sequence
 from itertools import product
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from models.coherence.device import resolve_device
 from models.coherence.statistic import Axis, Statistic
 from models.coherence.tables import Mode, Table, find_table
-from models.errors import ModelError
-from models.estimator import FloatArray
+from models.estimator import FloatArray, require_one_shape
 
 CODE_VERSION = "1"
 """Raised whenever the numbers change for a reason other than a new table."""
@@ -78,7 +76,8 @@ class ClassicalEstimator:
         ModelError
             The images aren't two-dimensional, or their shapes differ.
         """
-        statistics = np.empty((2, *_checked_shape(reference, secondary)), np.float32)
+        require_one_shape(reference, secondary)
+        statistics = np.empty((2, *reference.shape), np.float32)
         for inner, outer, cut in _strips(reference.shape[0], self.halo):
             values = self._estimate_strip(reference[outer], secondary[outer])
             statistics[:, inner] = values[:, cut].cpu().numpy()
@@ -136,12 +135,3 @@ def _strips(rows: int, halo: int) -> Iterator[tuple[slice, slice, slice]]:
         stop = min(start + STRIP, rows)
         top = max(start - halo, 0)
         yield slice(start, stop), slice(top, min(stop + halo, rows)), slice(start - top, stop - top)
-
-
-def _checked_shape(reference: npt.NDArray[np.float32], secondary: npt.NDArray[np.float32]) -> tuple[int, int]:
-    if reference.ndim != 2 or reference.shape != secondary.shape:
-        raise ModelError(
-            f"an estimate takes two images of one shape, not {reference.shape} and {secondary.shape}; "
-            "put them on one grid first"
-        )
-    return reference.shape[0], reference.shape[1]

@@ -16,22 +16,15 @@ from models.coherence.inputs import logarithm, summarise
 from models.coherence.network import Weights
 from models.coherence.spacing import nearest_spacing
 from models.coherence.stem import box
-from models.errors import ModelError
-from models.estimator import FloatArray
+from models.estimator import FloatArray, require_one_shape
 
 SHIPPED = Path(__file__).with_name("trained")
 """Weights that come with the package, and their cards."""
 CODE_VERSION = "1"
 """Raised whenever the numbers change for a reason other than new weights."""
 
-HALO = 144
-"""Pixels around a window beyond which nothing changed an estimate by 1e-5; a multiple of the lattice."""
-PUBLISHED_LATTICE, PUBLISHED_HALO = 16, 144
-"""The same of the published layout."""
 SPACINGS = (10.0, 20.0, 30.0)
 """Pixel spacings in metres that networks are trained on."""
-MOST_DATES = 4
-"""Further dates made use of."""
 SURROUNDINGS = 15
 """Side in pixels of the window that must be valid to a quarter for an estimate."""
 LEAST_VALID = 0.25
@@ -52,8 +45,6 @@ class LearnedEstimator:
         Weights that `cohmap train` wrote.
     spacing
         Pixel spacing of the images in metres; the network is told the nearest by ratio that it was trained on.
-    context
-        How many further dates to ask for at most.
 
     Raises
     ------
@@ -61,19 +52,17 @@ class LearnedEstimator:
         There are no such weights, no such device, or a spacing too far from those trained on.
     """
 
-    def __init__(
-        self, name: str, path: Path, *, spacing: float, device: str = "auto", context: int = MOST_DATES
-    ) -> None:
+    def __init__(self, name: str, path: Path, *, spacing: float, device: str = "auto") -> None:
         weights = Weights.load(path)
         self._device = resolve_device(device)
         self._network = weights.network().to(self._device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._sigma_scale = weights.sigma_scale
-        self.lattice = PUBLISHED_LATTICE if weights.kind == "resunet" else weights.layout.lattice
+        self.lattice = self._network.lattice
         self.name = name
         self.version = f"{CODE_VERSION}-{hashlib.sha256(path.read_bytes()).hexdigest()[:8]}"
-        self.halo = PUBLISHED_HALO if weights.kind == "resunet" else HALO
+        self.halo = self._network.halo
         self.spacing = nearest_spacing(name, SPACINGS, spacing)
-        self.context = 0 if weights.kind == "resunet" else context
+        self.context = self._network.dates
 
     def estimate(
         self, reference: FloatArray, secondary: FloatArray, context: Sequence[FloatArray] = ()
@@ -86,9 +75,7 @@ class LearnedEstimator:
             The images aren't two-dimensional, or their shapes differ.
         """
         images = [reference, secondary, *context]
-        if reference.ndim != 2 or any(image.shape != reference.shape for image in images):
-            shapes = ", ".join(str(image.shape) for image in images)
-            raise ModelError(f"an estimate takes two images of one shape, not {shapes}; put them on one grid first")
+        require_one_shape(*images)
         maps = np.empty((2, *reference.shape), np.float32)
         for inner, outer, cut in blocks(images[0].shape, self.halo):
             maps[:, *inner] = self._estimate_block([image[outer] for image in images])[:, *cut]

@@ -21,6 +21,10 @@ from models.coherence.stem import CELL, SpeckleStem
 from models.errors import ModelError
 
 FORMAT = "cohmap-coherence-1"
+HALO = 144
+"""Pixels around a window beyond which nothing changed an estimate by 1e-5; a multiple of the lattice."""
+MOST_DATES = 4
+"""Further dates made use of."""
 
 
 @dataclass(frozen=True)
@@ -63,11 +67,24 @@ class Block(nn.Module):
 
 
 class CoherenceNetwork(nn.Module):
-    """Logarithms of two images, and what further dates say, to coherence and the logarithm of its variance."""
+    """Logarithms of two images, and what further dates say, to coherence and the logarithm of its variance.
+
+    Attributes
+    ----------
+    lattice
+        Pixels that sides and origins are multiples of.
+    halo
+        Pixels around a window that matter.
+    dates
+        Further dates made use of.
+    """
+
+    halo, dates = HALO, MOST_DATES
 
     def __init__(self, layout: Layout | None = None) -> None:
         super().__init__()
         self.layout = Layout() if layout is None else layout
+        self.lattice = self.layout.lattice
         widths = self.layout.channels
         steps = list(pairwise(widths))
         self.stem = SpeckleStem()
@@ -119,7 +136,7 @@ def _blocks(channels: int, count: int) -> nn.Sequential:
 Kind = Literal["speckle-unet", "resunet"]
 
 
-def build(kind: Kind, layout: Layout) -> nn.Module:
+def build(kind: Kind, layout: Layout) -> CoherenceNetwork | PublishedNetwork:
     """A fresh network: (images, context, dates, spacing) -> (coherence, log variance).
 
     Raises
@@ -156,7 +173,7 @@ class Weights:
     sigma_scale: float = 1.0
     kind: Kind = "speckle-unet"
 
-    def network(self) -> nn.Module:
+    def network(self) -> CoherenceNetwork | PublishedNetwork:
         """The network, ready to estimate."""
         network = build(self.kind, self.layout)
         network.load_state_dict(self.state)

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from models.coherence.ranges import HIGHEST_LOG, LOWEST_LOG
+from models.coherence.residual_unet import HALO, LATTICE
 from models.decibels import DecibelRange
 from models.resunet import ResidualUNet
 
@@ -17,8 +18,10 @@ DECIBELS = 10.0 / math.log(10.0)
 class PublishedNetwork(nn.Module):
     """The published layout on the same examples, to compare with: it sees two images in scaled dB and nothing else.
 
-    Its sigmoid of the log variance is spread over the range that ours has.
+    Its sigmoid of the log variance is spread over the range that ours has. Attributes as `CoherenceNetwork` has.
     """
+
+    lattice, halo, dates = LATTICE, HALO, 0
 
     def __init__(self) -> None:
         super().__init__()

@@ -18,7 +18,7 @@ from models.coherence.blocks import SIDE, blocks
 from models.coherence.device import resolve_device
 from models.coherence.spacing import nearest_spacing
 from models.errors import ModelError
-from models.estimator import FloatArray
+from models.estimator import FloatArray, require_one_shape
 from models.resunet import ResidualUNet
 from models.tiling import blend_patches
 
@@ -170,9 +170,5 @@ def _padded(images: torch.Tensor) -> torch.Tensor:
 
 
 def _stacked(reference: npt.NDArray[np.float32], secondary: npt.NDArray[np.float32]) -> FloatArray:
-    if reference.ndim != 2 or reference.shape != secondary.shape:
-        raise ModelError(
-            f"an estimate takes two images of one shape, not {reference.shape} and {secondary.shape}; "
-            "put them on one grid first"
-        )
+    require_one_shape(reference, secondary)
     return np.stack([reference, secondary]).astype(np.float32, copy=False)

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from models.coherence.window import sliding_sum
+from models.coherence.window import sliding_sum, weight_inside
 
 CELL = 4
 """Pixels, along both sides, of a cell that the network works on."""
@@ -87,13 +87,8 @@ def box(image: torch.Tensor, side: int) -> torch.Tensor:
     height, width = image.shape[-2:]
     padded = functional.pad(image, (reach, reach, reach, reach))
     total = sliding_sum(sliding_sum(padded, side, image.dim() - 2), side, image.dim() - 1)
-    rows, cols = (_inside(length, side).to(image.device) for length in (height, width))
+    rows, cols = (weight_inside(length, side).to(image) for length in (height, width))
     return total / (rows[:, None] * cols)
-
-
-def _inside(length: int, side: int) -> torch.Tensor:
-    """How many of a window's pixels lie inside, along one axis."""
-    return sliding_sum(functional.pad(torch.ones(length), (side // 2, side // 2)), side, 0)
 
 
 def _high_passed(logarithm: torch.Tensor, there: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -70,7 +70,7 @@ def _bits(number: int) -> Iterator[int]:
         number >>= 1
 
 
-def _count(length: int, size: int, *, tapered: bool) -> torch.Tensor:
+def weight_inside(length: int, size: int, *, tapered: bool = False) -> torch.Tensor:
     """Weight of the window inside an image of this length, along one axis."""
     line = functional.pad(torch.ones(length, dtype=torch.float64), (size // 2, size // 2))
     for side in _sides(size, tapered=tapered):
@@ -95,7 +95,7 @@ class Window:
         self._tapered = tapered
         self._whole = bool(valid.all())
         if self._whole:  # the usual case: weights are then a product of two short sums
-            rows, cols = (_count(length, size, tapered=tapered).to(valid.device) for length in valid.shape)
+            rows, cols = (weight_inside(length, size, tapered=tapered).to(valid.device) for length in valid.shape)
             self._weight = rows[:, None] * cols
         else:
             self._weight = window_sum(valid.to(torch.float64), size, tapered=tapered)

@@ -12,12 +12,13 @@ import torch
 
 from models.coherence.device import resolve_device
 from models.coherence.network import Weights
+from models.evaluate.scores import BINS
 from models.train import checkpoint
 from models.train.config import TrainConfig
 from models.train.loop import HISTORY
 from models.train.networks import build, layout
 from models.train.pool import Pool
-from models.train.validate import EDGES, Validation, validate
+from models.train.validate import Validation, validate
 
 NAME = "{name}.safetensors"
 CARD = "{name}.md"
@@ -69,7 +70,7 @@ def as_text(card: dict[str, Any]) -> str:
     validation, settings = card["validation"], card["settings"]
     simulated = settings["pool"]["folder"] is None
     examples = settings["pool"]["shards"] * settings["pool"]["examples_per_shard"]
-    bins = " | ".join(f"{low:g}-{high:g}" for low, high in pairwise(EDGES))
+    bins = " | ".join(f"{low:g}-{high:g}" for low, high in pairwise(BINS))
     rows = " | ".join(f"{value:.3f}" for value in validation["rmse_by_bin"])
     size = settings["pool"]["size"]
     trained_on = (
@@ -93,7 +94,7 @@ Validation (scenes of the same kind, kept aside; simulated truth): RMSE {validat
 {validation["inside_90"]:.0%} within 1.645; sigma is scaled by {validation["sigma_scale"]:.3f}.
 
 | true coherence | {bins} |
-|---|{"---|" * (len(EDGES) - 1)}
+|---|{"---|" * (len(BINS) - 1)}
 | RMSE | {rows} |
 
 Limits: truth in training is simulated; low coherence is overestimated, high coherence underestimated, as any estimate

@@ -10,11 +10,10 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from models.evaluate.scores import BINS
 from models.train.batch import whole_batch
 from models.train.networks import predict
 from models.train.pool import Pool
-
-EDGES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 
 
 @dataclass(frozen=True)
@@ -26,7 +25,8 @@ class Validation:
     rmse, bias
         Over all pixels.
     rmse_by_bin
-        Where the true coherence lies between two neighbours of `EDGES`; NaN where it nowhere does.
+        Where the true coherence lies between two neighbours of `models.evaluate.scores.BINS`;
+        NaN where it nowhere does.
     inside_68, inside_90
         Share of the pixels closer to the truth than 1 and 1.645 sigma.
     sigma_scale
@@ -60,11 +60,11 @@ def validate(network: nn.Module, pool: Pool, scenes: int, device: torch.device) 
         ratios.append((difference.abs() * torch.exp(-0.5 * log_variance.flatten())).cpu().numpy())
         truths.append(batch.coherence.flatten().cpu().numpy())
     error, ratio, truth = (np.concatenate(parts) for parts in (errors, ratios, truths))
-    place = np.minimum(np.digitize(truth, EDGES) - 1, len(EDGES) - 2)
+    place = np.minimum(np.digitize(truth, BINS) - 1, len(BINS) - 2)
     return Validation(
         rmse=float(np.sqrt(np.mean(error**2))),
         bias=float(error.mean()),
-        rmse_by_bin=tuple(_rmse(error[place == k]) for k in range(len(EDGES) - 1)),
+        rmse_by_bin=tuple(_rmse(error[place == k]) for k in range(len(BINS) - 1)),
         inside_68=float((ratio <= 1.0).mean()),
         inside_90=float((ratio <= 1.645).mean()),
         sigma_scale=float(0.5 * (np.quantile(ratio, 0.68) + np.quantile(ratio, 0.90) / 1.645)),
