@@ -45,14 +45,15 @@ def run_training(name: str, output: Path, terminal: Terminal, device: str) -> Pa
         Ctrl-C; the last checkpoint stays.
     """
     from models.train.finish import finish
-    from models.train.loop import HISTORY, prepare, train
+    from models.train.loop import HISTORY, train
+    from models.train.supply import prepare
 
     try:
         config = read_config(recipe(name))
         output.mkdir(parents=True, exist_ok=True)
         with sigterm_is_ctrl_c(), lock(Folder(str(output))), explain_full_disk(Folder(str(output))):
-            _follow(prepare(config, output), terminal)
-            _follow(train(config, output, device=device), terminal)
+            _show(prepare(config, output), terminal)
+            _show(_told(train(config, output, device=device), terminal), terminal)
             weights = finish(config, output, version=__version__)
         _draw_history(output / HISTORY, output / "training.png")
     except ModelError as error:
@@ -62,23 +63,28 @@ def run_training(name: str, output: Path, terminal: Terminal, device: str) -> Pa
     return weights
 
 
-def _follow(moments: Iterator[Moment], terminal: Terminal) -> None:
-    """Show a stage's progress, and each validation as a line."""
+def _show(progress: Iterator[tuple[str, int, int]], terminal: Terminal) -> None:
+    """A bar for each stage, from its name, what is done and how much there is."""
     stage, shown = "", 0
+    for name, done, total in progress:
+        if name != stage:
+            stage, shown = name, 0
+            terminal.start(stage, total, 0)
+        terminal.advance(done - shown)
+        shown = done
+    terminal.finish()
+
+
+def _told(moments: Iterator[Moment], terminal: Terminal) -> Iterator[tuple[str, int, int]]:
+    """Progress of training; each validation leaves a line."""
     for moment in moments:
-        if moment.stage != stage:
-            stage, shown = moment.stage, moment.done
-            terminal.start(stage, moment.total, 0)
-            terminal.advance(shown)
-        terminal.advance(moment.done - shown)
-        shown = moment.done
         if moment.validation is not None:
             found = moment.validation
             terminal.remark(
                 f"step {moment.done}: loss {moment.loss:.3f}, validation RMSE {found.rmse:.4f}, "
                 f"{found.inside_68:.0%} within one sigma"
             )
-    terminal.finish()
+        yield "train", moment.done, moment.total
 
 
 def _draw_history(history: Path, figure: Path) -> None:

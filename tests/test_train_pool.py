@@ -11,7 +11,8 @@ import pytest
 
 from models.errors import ModelError
 from models.train.examples import simulated_example
-from models.train.pool import Pool, make_shard, shard_path, simulate_pool, write_shard
+from models.train.pool import Pool, shard_path, write_shard
+from models.train.simulation import make_shard, simulate_pool
 from tests.training import numbered_example, write_pool
 
 SIZE = 64

@@ -9,8 +9,8 @@ import numpy as np
 
 from models.train.config import TrainConfig
 from models.train.examples import Example, simulated_example
-from models.train.loop import VALIDATION_SEED
 from models.train.pool import shard_path, write_shard
+from models.train.supply import VALIDATION_SEED
 
 SIZE = 64
 SMALL_NETWORK = {"channels": (8, 12, 16), "encoder": (1, 1, 1), "decoder": (1, 1)}
@@ -42,7 +42,7 @@ def write_pool(folder: Path, examples: list[Example], *, per_shard: int = 2) -> 
 
 
 def prepare_pools(output: Path, config: TrainConfig) -> None:
-    """What `models.train.loop.prepare` makes, without processes of its own."""
+    """What `models.train.supply.prepare` makes, without processes of its own."""
     settings = config.pool
     for name, seed, count in (
         ("pool", config.seed, settings.shards * settings.examples_per_shard),

@@ -13,8 +13,9 @@ from models.errors import ModelError
 from models.simulate.families import FAMILIES, TRAINING_FAMILIES
 from models.simulate.fields import FloatArray
 from models.simulate.geometry import Placement, Resampling, place, warp
+from models.simulate.mixture import mixed_product
 from models.simulate.pair import resolved_coherence
-from models.simulate.product import GRD_10M, RTC_20M, RTC_30M, Product
+from models.simulate.product import GRD_10M, Product
 from models.simulate.random_scene import HIGHEST, MOST_CONTEXTS, Scene, Tie, flat_scene, random_scene, regular_days
 from models.simulate.series import Covariance, draw_images
 from models.simulate.speckle import MARGIN, ComplexArray
@@ -131,7 +132,7 @@ def draw(recipe: Recipe, seed: int, number: int) -> Sample:
     """Draw one sample; everything follows from the recipe, the seed and the number."""
     rng = np.random.default_rng([seed, number])
     if recipe.product is None:
-        recipe = _settled(recipe, _mixed_product(rng))
+        recipe = _settled(recipe, mixed_product(rng))
     product = recipe.product or GRD_10M
     placement, side = _placement(rng, recipe, product)
     scene = _scene(rng, recipe, side)
@@ -178,8 +179,9 @@ def _placement(rng: np.random.Generator, recipe: Recipe, product: Product) -> tu
     if not recipe.homogeneous:
         resampling = rng.choice(np.array(["none", "nearest", "bilinear"]), p=[0.5, 0.2, 0.3]).item()
         relief = rng.random() < 0.3
-    if product.resampling == "average":
-        # such products are projected from the single-look image straight onto the map; nothing is resampled after
+    if product.resampling == "average" or product.undersampled:
+        # such products are projected from the single-look image straight onto the map: resampled once more, the
+        # averages would be too smooth, and what lies between the pixels of the other would be lost
         resampling, relief = "none", False
     margin = MARGIN + math.ceil(recipe.shift + recipe.warp) + 6 * relief
     if resampling != "none":
@@ -237,21 +239,3 @@ def _windowed(samples: ComplexArray, product: Product, window: int) -> ComplexAr
     cells: ComplexArray = samples.reshape(height, rows, width, cols).mean(axis=(1, 3))
     parts = [ndimage.uniform_filter(part, window, mode="wrap") for part in (cells.real, cells.imag)]
     return (parts[0] + 1j * parts[1]).astype(np.complex64)
-
-
-def _mixed_product(rng: np.random.Generator) -> Product:
-    """What an estimator may be given: mostly GRD at 10 m, also area-averaged products and other looks."""
-    kind = rng.choice(["grd", "rtc-20", "rtc-30", "looks"], p=[0.62, 0.1, 0.13, 0.15]).item()
-    product = {"grd": GRD_10M, "rtc-20": RTC_20M, "rtc-30": RTC_30M, "looks": GRD_10M}[kind]
-    if kind == "looks":
-        looks = int(rng.integers(1, 8))
-        fraction = min(1.0, 1.25 / max(looks, 1)) if looks > 1 else 0.25
-        product = replace(GRD_10M, name=f"LOOKS_{looks}", looks=looks, look_fraction=fraction)
-    if rng.random() < 0.5:
-        return product
-    return replace(
-        product,
-        # a few steps, so that what follows from a product is worked out once
-        range_bandwidth=product.range_bandwidth * float(rng.choice([0.88, 0.95, 1.0, 1.06])),
-        azimuth_bandwidth=product.azimuth_bandwidth * float(rng.choice([0.88, 0.95, 1.0, 1.06])),
-    )

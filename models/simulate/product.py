@@ -74,6 +74,12 @@ class Product:
         return half[0], half[1]
 
     @property
+    def undersampled(self) -> bool:
+        """Whether detected pixels are too far apart to interpolate between: the squared band overlaps with itself."""
+        look = self.range_bandwidth * (self.look_fraction if self.looks > 1 else 1.0)
+        return 2.0 * max(look, self.azimuth_bandwidth) * self.spacing > 1.2
+
+    @property
     def looks_equivalent(self) -> float:
         """Equivalent number of looks over homogeneous ground: mean^2 / variance of a pixel, in closed form."""
         return 1.0 / relative_covariance(self, (0, 0))

@@ -17,6 +17,8 @@ FORGOTTEN = 0.25
 """Share of the examples with further dates that are shown without them."""
 HOLES = 0.05
 """Share of the examples with a hole in one image."""
+BORDERS = 0.12
+"""Share of the examples beyond one side of which no image has data, as at the end of a region or of a pass."""
 
 
 @dataclass(frozen=True)
@@ -85,4 +87,8 @@ def _draw_piece(pool: Pool, rng: np.random.Generator, side: int) -> tuple[FloatA
         top, left = rng.integers(0, side - 4, 2)
         height, width = rng.integers(4, side // 2 + 4, 2)
         piece[rng.integers(2), top : top + height, left : left + width] = np.nan
+    if rng.random() < BORDERS:
+        beyond = np.rot90(piece, int(rng.integers(4)), (1, 2))[:, : int(rng.integers(1, side // 4))]
+        beyond[:2] = np.nan
+        beyond[2:4] = 0.0
     return piece, dates, spacing

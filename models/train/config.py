@@ -24,6 +24,7 @@ class PoolSettings(Table):
 
     folder: str | None = Field(None, description="folder with shard-*.npy; left out, scenes are simulated")
     shards: int = Field(100, ge=1, description="simulated shards")
+    first: int = Field(24, ge=1, description="shards to begin with; the others are simulated while training runs")
     examples_per_shard: int = Field(48, ge=1)
     size: int = Field(256, ge=64, multiple_of=16, description="side of a simulated scene in pixels")
 

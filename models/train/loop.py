@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
@@ -22,11 +21,10 @@ from models.train.batch import draw_batch
 from models.train.config import TrainConfig
 from models.train.loss import regression_loss
 from models.train.networks import build, predict
-from models.train.pool import Pool, simulate_pool
+from models.train.pool import Pool
+from models.train.supply import VALIDATION, Supply
 from models.train.validate import Validation, validate
 
-VALIDATION_SEED = 400_000
-"""Added to the seed for the validation scenes; a run's training scenes and the benchmark's have others."""
 HISTORY = "history.jsonl"
 
 
@@ -36,35 +34,18 @@ class Moment:
 
     Attributes
     ----------
-    stage
-        simulate (shards) or train (steps).
     done, total
-        Of that stage.
+        Steps.
     loss
         Running mean of the loss.
     validation
         Where there is a new one.
     """
 
-    stage: str
     done: int
     total: int
     loss: float = math.nan
     validation: Validation | None = None
-
-
-def prepare(config: TrainConfig, output: Path) -> Iterator[Moment]:
-    """Simulate what is trained and validated on, unless it is there."""
-    workers = os.process_cpu_count() if hasattr(os, "process_cpu_count") else os.cpu_count()
-    settings = config.pool
-    per_shard, size = settings.examples_per_shard, settings.size
-    for folder, seed, shards in (
-        (output / "pool", config.seed, 0 if settings.folder else settings.shards),
-        (output / "validation", config.seed + VALIDATION_SEED, -(-config.validation_scenes // per_shard)),
-    ):
-        if shards:
-            for done in simulate_pool(folder, shards, seed=seed, count=per_shard, size=size, workers=workers or 1):
-                yield Moment("simulate", done, shards)
 
 
 def train(config: TrainConfig, output: Path, *, device: str = "auto") -> Iterator[Moment]:
@@ -93,39 +74,41 @@ def train(config: TrainConfig, output: Path, *, device: str = "auto") -> Iterato
     resumed = checkpoint.load(output, network, optimizer, by)
     begin, average = resumed or (0, {name: value.clone() for name, value in network.state_dict().items()})
     running, seconds = _forget_after(output / HISTORY, begin), time.process_time()
-    pool = Pool(Path(config.pool.folder) if config.pool.folder else output / "pool", config.pool.shards)
-    if pool.size < config.side:
-        raise ModelError(f"side = {config.side} is not usable: the pool's examples have {pool.size} pixels")
-    unseen = Pool(output / "validation")
+    unseen = Pool(output / VALIDATION)
     precision: AbstractContextManager[object] = (
         torch.autocast(where.type, torch.bfloat16) if bf16_is_fast(where) else nullcontext()
     )
 
-    for step in range(begin, config.steps):
-        batch = draw_batch(pool, np.random.default_rng([config.seed, step, 2]), config.batch, config.side).to(where)
-        for group in optimizer.param_groups:
-            group["lr"] = rate_at(config, step)
-        with precision:
-            coherence, log_variance = predict(network, *batch.shown)
-        loss = regression_loss(coherence, log_variance, batch.coherence)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimizer.step()
-        _blend(average, network, min(config.average, (step + 1) / (step + 10)))
+    with Supply(config, output) as supply:
+        size = supply.at(begin).size
+        if size < config.side:
+            raise ModelError(f"side = {config.side} is not usable: the pool's examples have {size} pixels")
+        for step in range(begin, config.steps):
+            rng = np.random.default_rng([config.seed, step, 2])
+            batch = draw_batch(supply.at(step), rng, config.batch, config.side).to(where)
+            for group in optimizer.param_groups:
+                group["lr"] = rate_at(config, step)
+            with precision:
+                coherence, log_variance = predict(network, *batch.shown)
+            loss = regression_loss(coherence, log_variance, batch.coherence)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+            optimizer.step()
+            _blend(average, network, min(config.average, (step + 1) / (step + 10)))
 
-        done, now = step + 1, loss.item()
-        if not math.isfinite(now):
-            raise ModelError(f"the loss of step {done} is {now}; lower `rate`, or mend the pool's examples")
-        running = now if math.isnan(running) else 0.98 * running + 0.02 * now
-        if done % config.validate_every == 0 or done == config.steps:
-            found = validate(_with(average, config, where), unseen, config.validation_scenes, where)
-            spent, seconds = time.process_time() - seconds, time.process_time()
-            _append(output / HISTORY, done, running, rate_at(config, step), spent, found)
-            checkpoint.save(output, done, network, average, optimizer, by)
-            yield Moment("train", done, config.steps, running, found)
-        elif done % 10 == 0:
-            yield Moment("train", done, config.steps, running)
+            done, now = step + 1, loss.item()
+            if not math.isfinite(now):
+                raise ModelError(f"the loss of step {done} is {now}; lower `rate`, or mend the pool's examples")
+            running = now if math.isnan(running) else 0.98 * running + 0.02 * now
+            if done % config.validate_every == 0 or done == config.steps:
+                found = validate(_with(average, config, where), unseen, config.validation_scenes, where)
+                spent, seconds = time.process_time() - seconds, time.process_time()
+                _append(output / HISTORY, done, running, rate_at(config, step), spent, found)
+                checkpoint.save(output, done, network, average, optimizer, by)
+                yield Moment(done, config.steps, running, found)
+            elif done % 10 == 0:
+                yield Moment(done, config.steps, running)
 
 
 def rate_at(config: TrainConfig, step: int) -> float:

@@ -9,10 +9,8 @@ made from real SLC pairs have the same form.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Sequence
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from tokenize import TokenError  # what NumPy lets through of a garbled header
 
@@ -20,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.errors import ModelError
-from models.train.examples import Example, simulated_example
+from models.train.examples import Example
 
 CHANNELS = 5
 
@@ -50,57 +48,8 @@ def write_shard(path: Path, examples: Sequence[Example]) -> None:
     partial.replace(path)
 
 
-def make_shard(folder: Path, number: int, *, seed: int, count: int, size: int) -> None:
-    """Simulate examples number * count and on."""
-    import torch
-
-    torch.set_num_threads(1)
-    write_shard(shard_path(folder, number), [simulated_example(seed, number * count + k, size) for k in range(count)])
-
-
-def simulate_pool(folder: Path, shards: int, *, seed: int, count: int, size: int, workers: int) -> Iterator[int]:
-    """Simulate the shards that aren't there yet, and say how many there are after each.
-
-    Raises
-    ------
-    ModelError
-        The folder holds a pool made in another way.
-    """
-    made_by = {"seed": seed, "examples_per_shard": count, "size": size, "made_by": "models.train.examples"}
-    _claim(folder, made_by)
-    missing = [number for number in range(shards) if not shard_path(folder, number).exists()]
-    done = shards - len(missing)
-    yield done
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as executor:
-        jobs = [executor.submit(make_shard, folder, number, seed=seed, count=count, size=size) for number in missing]
-        try:
-            for job in as_completed(jobs):
-                job.result()
-                done += 1
-                yield done
-        except BaseException:
-            executor.shutdown(cancel_futures=True)
-            raise
-
-
-def _claim(folder: Path, made_by: dict[str, object]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    manifest = folder / "pool.json"
-    if not manifest.exists() and not any(folder.glob("shard-*.npy")):
-        partial = manifest.with_suffix(".partial")
-        partial.write_text(json.dumps(made_by, indent=2), encoding="utf-8")
-        partial.replace(manifest)
-        return
-    try:
-        same = manifest.exists() and json.loads(manifest.read_text(encoding="utf-8")) == made_by
-    except ValueError as error:
-        raise ModelError(f"{manifest} is damaged ({error}); delete {folder} to simulate again") from None
-    if not same:
-        raise ModelError(f"{folder} holds examples made in another way; name another `pool`, or delete it")
-
-
 class Pool:
-    """Every shard of a folder.
+    """The shards of a folder.
 
     Parameters
     ----------
@@ -116,18 +65,32 @@ class Pool:
     """
 
     def __init__(self, folder: Path, shards: int | None = None) -> None:
-        paths = sorted(folder.glob("shard-*.npy"))[:shards]
-        if not paths:
+        self._folder = folder
+        self._paths: list[Path] = []
+        self._places: list[tuple[Shard, int]] = []
+        self.size = 0
+        self.extend(shards)
+        if not self._paths:
             raise ModelError(
                 f"there are no examples (shard-*.npy) in {folder}; mend `pool`, or leave it out to simulate"
             )
-        self._shards = [_open(path) for path in paths]
-        self._places = [(shard, k) for shard in self._shards for k in range(len(shard.dates))]
-        self.size = self._shards[0].arrays.shape[-1]
-        for path, shard in zip(paths, self._shards, strict=True):
+
+    def extend(self, shards: int | None) -> None:
+        """Take in what has come to the folder, up to so many shards in all; raises as the constructor does."""
+        for path in sorted(self._folder.glob("shard-*.npy"))[len(self._paths) : shards]:
+            shard = _open(path)
             side = shard.arrays.shape[-1]
+            self.size = self.size or side
             if side != self.size:
-                raise ModelError(f"{path} has examples of {side} pixels, {paths[0].name} of {self.size}; keep one size")
+                first = self._paths[0].name
+                raise ModelError(f"{path} has examples of {side} pixels, {first} of {self.size}; keep one size")
+            self._paths.append(path)
+            self._places += [(shard, k) for k in range(len(shard.dates))]
+
+    @property
+    def shards(self) -> int:
+        """How many there are."""
+        return len(self._paths)
 
     def __len__(self) -> int:
         return len(self._places)
