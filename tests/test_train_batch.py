@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.train.batch import FORGOTTEN, HOLES, STEP, Batch, draw_batch, whole_batch
+from models.train.batch import BORDERS, FORGOTTEN, HOLES, STEP, Batch, draw_batch, whole_batch
 from models.train.pool import Pool
 from tests.training import NUMBERED, numbered_example, write_pool
 
@@ -31,6 +31,11 @@ def drawn(pool: Pool) -> Batch:
 def numbers(batch: Batch) -> torch.Tensor:
     """The numbers of the pixels, (batch, side, side): 400 an example, 20 a row."""
     return (batch.coherence[:, 0] * 2048).int() - 1
+
+
+def beyond_the_border(batch: Batch) -> torch.Tensor:
+    """Where neither image has data, (batch, side, side)."""
+    return batch.images.isnan().all(1)
 
 
 def test_a_batch_follows_from_the_generator(pool: Pool) -> None:
@@ -60,8 +65,9 @@ def test_further_dates_stay_with_their_truth_or_are_forgotten(drawn: Batch) -> N
     told = drawn.dates == 3
     assert drawn.dates.unique().tolist() == [0, 3]
     assert not drawn.context[~told].any()
+    shown = ~beyond_the_border(drawn)[told]
     for channel, factor in enumerate((8.0, 16.0)):
-        assert torch.equal(drawn.context[told, channel], factor * drawn.coherence[told, 0])
+        assert torch.equal(drawn.context[told, channel], factor * drawn.coherence[told, 0] * shown)
     of_those = numbers(drawn)[:, 0, 0] // NUMBERED**2 % 2 == 1
     assert told[~of_those].sum() == 0
     assert told[of_those].float().mean() == pytest.approx(1.0 - FORGOTTEN, abs=0.08)
@@ -88,8 +94,8 @@ def test_every_piece_has_the_spacing_of_its_example(drawn: Batch) -> None:
 
 
 def test_holes_are_in_one_image_and_in_nothing_else(drawn: Batch) -> None:
-    missing = drawn.images.isnan()
-    assert not (missing[:, 0] & missing[:, 1]).any()
+    inside = ~beyond_the_border(drawn).flatten(1).any(1)
+    missing = drawn.images.isnan()[inside]
     assert torch.isfinite(drawn.coherence).all()
     assert torch.isfinite(drawn.context).all()
     share = missing.flatten(1).any(1).float().mean()
@@ -97,6 +103,19 @@ def test_holes_are_in_one_image_and_in_nothing_else(drawn: Batch) -> None:
     for image in missing[missing.flatten(1).any(1)].any(1):
         assert image.sum() == image.any(0).sum() * image.any(1).sum()  # a rectangle
         assert image.sum() >= 16
+
+
+def test_nothing_has_data_beyond_a_border_along_any_side(drawn: Batch) -> None:
+    beyond = beyond_the_border(drawn)
+    bordered = beyond.flatten(1).any(1)
+    assert 0.6 * BORDERS < bordered.float().mean() < 1.5 * BORDERS
+    assert not drawn.context.movedim(1, -1)[beyond].any()
+    sides: Counter[str] = Counter()
+    for image in beyond[bordered]:
+        rows, cols = image.all(1), image.all(0)
+        assert image.sum() == SIDE * (rows.sum() + cols.sum())
+        sides["top" if rows[0] else "bottom" if rows[-1] else "left" if cols[0] else "right"] += 1
+    assert set(sides) == {"top", "bottom", "left", "right"}
 
 
 def test_a_piece_may_be_as_large_as_the_example(pool: Pool) -> None:
