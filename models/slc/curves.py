@@ -20,11 +20,11 @@ from models.slc.windows import Sides
 FloatArray = npt.NDArray[np.float32]
 DoubleArray = npt.NDArray[np.float64]
 
-LEVELS = np.sin(np.linspace(0.0, 0.5 * np.pi, 17))
+LEVELS = np.sin(np.linspace(0.0, 0.5 * np.pi, 13))
 """Coherences simulated, closer together towards 1."""
 SIDE = 320
 """Of the simulated scenes, in samples."""
-WINDOWS = 3000
+WINDOWS = 1500
 """Independent windows, about, that a mean is taken over."""
 SEED = 20
 FILLS = 10

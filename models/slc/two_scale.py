@@ -44,7 +44,8 @@ def two_scale(
     cross = one * two.conj()
     height, width = cross.shape[-2:]
     before, after = margins(window)
-    count = (height // BLOCK + 1, width // BLOCK + 1)  # blocks are centred on samples 0, BLOCK, 2 BLOCK, …
+    # blocks are centred on samples 0, BLOCK, 2 BLOCK, …
+    count = ((height + BLOCK // 2 - 1) // BLOCK + 1, (width + BLOCK // 2 - 1) // BLOCK + 1)
     fringes = fringe_models(_with_neighbours(cross, count), NODES)
     around = padded(cross, _each(before, BLOCK // 2), _each(after, BLOCK))
     pieces = windows(around, (BLOCK + window[0] - 1, BLOCK + window[1] - 1), (BLOCK, BLOCK))
