@@ -18,8 +18,6 @@ SEARCH = 16
 """Side in samples of the windows that fringes are looked for in."""
 SPACING = SEARCH // 2
 """Samples from node to node."""
-NEIGHBOURS = 5
-"""Nodes along each axis that a model is made from."""
 FARTHEST = 0.3
 """Cycles a sample by which a neighbour's frequency may differ from the mean around before it is taken for noise."""
 STIFFNESS = 0.02
@@ -48,6 +46,10 @@ class Fringes:
         """The sum of two models."""
         return Fringes(self.frequency + correction.frequency, self.gradient + correction.gradient)
 
+    def of(self, chosen: torch.Tensor) -> Fringes:
+        """Models of chosen nodes only, one after the other; a mask of shape (…, rows, cols)."""
+        return Fringes(self.frequency[chosen], self.gradient[chosen])
+
     def phase(self, rows: torch.Tensor, cols: torch.Tensor) -> torch.Tensor:
         """Phase in cycles, shape (…, node rows, node cols, len(rows), len(cols))."""
         (down, right), (bend, twist, sway) = self.frequency.unbind(-1), self.gradient.unbind(-1)
@@ -57,23 +59,52 @@ class Fringes:
         return mixed + along[..., :, None] + across[..., None, :]
 
 
-def fringe_models(cross: torch.Tensor, stride: int) -> Fringes:
-    """The phase model around every so many nodes.
+@dataclass(frozen=True)
+class Nodes:
+    """What the windows of a grid of nodes see, each by itself.
+
+    Attributes
+    ----------
+    frequency
+        Of the highest peak, cycles a sample, shape (…, rows, cols, 2).
+    weight
+        How far that stands out of noise, shape (…, rows, cols); 0 where it may be noise.
+    power
+        Spectra, squared and flattened, shape (…, rows, cols, SEARCH * SEARCH).
+    """
+
+    frequency: torch.Tensor
+    weight: torch.Tensor
+    power: torch.Tensor
+
+
+def look(cross: torch.Tensor) -> Nodes:
+    """Look for fringes at the nodes.
 
     Parameters
     ----------
     cross
         Products z1 conj(z2) of evened images, shape (…, height, width); the first node lies SEARCH / 2 from the first
-        sample, the first model NEIGHBOURS // 2 nodes further.
-    stride
-        Nodes from one model to the next.
+        sample, the others every SPACING.
     """
     spectrum = torch.fft.fft2(windows(cross, (SEARCH, SEARCH), (SPACING, SPACING)))
     power = (spectrum.real**2 + spectrum.imag**2).flatten(-2)
-    frequency, weight = peak_frequencies(spectrum, power)
-    curved = plane_fit(frequency, weight, stride)
-    straight, gathered = common_frequency(power, stride)
-    better = _power_along(curved, power, stride) >= CURVED * gathered
+    return Nodes(*peak_frequencies(spectrum, power), power)
+
+
+def fringe_models(nodes: Nodes, neighbours: int, stride: int) -> Fringes:
+    """The phase model around every so many nodes.
+
+    Parameters
+    ----------
+    neighbours
+        Nodes along each axis that a model is made from, odd; the first model is that of node neighbours // 2.
+    stride
+        Nodes from one model to the next.
+    """
+    curved = plane_fit(nodes.frequency, nodes.weight, neighbours, stride)
+    straight, gathered = common_frequency(nodes.power, neighbours, stride)
+    better = _power_along(curved, nodes.power, neighbours, stride) >= CURVED * gathered
     return Fringes(
         torch.where(better[..., None], curved.frequency, straight.frequency),
         torch.where(better[..., None], curved.gradient, straight.gradient),
@@ -117,14 +148,14 @@ def _shifted(places: list[torch.Tensor], axis: int, step: int) -> torch.Tensor:
     return near[0] * SEARCH + near[1]
 
 
-def plane_fit(frequency: torch.Tensor, weight: torch.Tensor, stride: int) -> Fringes:
+def plane_fit(frequency: torch.Tensor, weight: torch.Tensor, neighbours: int, stride: int) -> Fringes:
     """A plane through the frequencies of the nodes around, each axis by itself, made free of curl."""
-    weights = _around(weight, stride)
-    steps = _steps(weight)
+    weights = _around(weight, neighbours, stride)
+    steps = _steps(weight, neighbours)
     rows, cols = torch.meshgrid(steps, steps, indexing="ij")
-    taper = _taper(weight)
+    taper = _taper(weight, neighbours)
     weights = weights * (taper[:, None] * taper).flatten()
-    values = [_around(part, stride) for part in frequency.unbind(-1)]
+    values = [_around(part, neighbours, stride) for part in frequency.unbind(-1)]
     means = [_mean_turn(value, weights) for value in values]
     apart = [wrapped(value - mean[..., None]) for value, mean in zip(values, means, strict=True)]
     weights = weights * ((apart[0] ** 2 + apart[1] ** 2) < FARTHEST**2)
@@ -138,24 +169,24 @@ def plane_fit(frequency: torch.Tensor, weight: torch.Tensor, stride: int) -> Fri
     return Fringes(centre, torch.stack([plane[..., 1, 0], twist, plane[..., 2, 1]], -1))
 
 
-def common_frequency(power: torch.Tensor, stride: int) -> tuple[Fringes, torch.Tensor]:
+def common_frequency(power: torch.Tensor, neighbours: int, stride: int) -> tuple[Fringes, torch.Tensor]:
     """The frequency of the transform where the spectra of the nodes around have most power together, and that power."""
-    taper = _taper(power)
+    taper = _taper(power, neighbours)
     taper = taper / taper.sum()
-    mean = power.unfold(-3, NEIGHBOURS, stride) @ taper
-    mean = mean.unfold(-2, NEIGHBOURS, stride) @ taper
+    mean = power.unfold(-3, neighbours, stride) @ taper
+    mean = mean.unfold(-2, neighbours, stride) @ taper
     highest, place = mean.max(-1)
     frequency = torch.stack([place // SEARCH, place % SEARCH], -1).to(power.dtype) / SEARCH
     return Fringes(frequency, frequency.new_zeros((*frequency.shape[:-1], 3))), highest
 
 
-def _power_along(model: Fringes, power: torch.Tensor, stride: int) -> torch.Tensor:
+def _power_along(model: Fringes, power: torch.Tensor, neighbours: int, stride: int) -> torch.Tensor:
     """Mean power of the spectra around where a model expects the fringe, comparable to that of `common_frequency`."""
-    steps, taper = _steps(power), _taper(power)
+    steps, taper = _steps(power, neighbours), _taper(power, neighbours)
     (bend, twist, sway) = model.gradient.unbind(-1)
-    pieces = power.unfold(-3, NEIGHBOURS, stride).unfold(-3, NEIGHBOURS, stride)  # (…, rows, cols, bins, 5, 5)
+    pieces = power.unfold(-3, neighbours, stride).unfold(-3, neighbours, stride)  # (…, rows, cols, bins, 5, 5)
     total = torch.zeros_like(bend)
-    for i, j in ((i, j) for i in range(NEIGHBOURS) for j in range(NEIGHBOURS)):
+    for i, j in ((i, j) for i in range(neighbours) for j in range(neighbours)):
         down = model.frequency[..., 0] + bend * steps[i] + twist * steps[j]
         right = model.frequency[..., 1] + twist * steps[i] + sway * steps[j]
         place = [(value * SEARCH).round().long() % SEARCH for value in (down, right)]
@@ -169,19 +200,19 @@ def wrapped(cycles: torch.Tensor) -> torch.Tensor:
     return cycles - cycles.round()
 
 
-def _around(values: torch.Tensor, stride: int) -> torch.Tensor:
-    return windows(values, (NEIGHBOURS, NEIGHBOURS), (stride, stride)).flatten(-2)
+def _around(values: torch.Tensor, neighbours: int, stride: int) -> torch.Tensor:
+    return windows(values, (neighbours, neighbours), (stride, stride)).flatten(-2)
 
 
-def _steps(like: torch.Tensor) -> torch.Tensor:
+def _steps(like: torch.Tensor, neighbours: int) -> torch.Tensor:
     """Samples from the middle node to each of its neighbours along an axis."""
-    reach = NEIGHBOURS // 2
+    reach = neighbours // 2
     return SPACING * torch.arange(-reach, reach + 1, dtype=like.dtype, device=like.device)
 
 
-def _taper(like: torch.Tensor) -> torch.Tensor:
+def _taper(like: torch.Tensor, neighbours: int) -> torch.Tensor:
     """Weight of neighbours along an axis."""
-    return (1.0 + torch.cos(math.pi * _steps(like) / (SPACING * (NEIGHBOURS // 2 + 1)))) / 2.0
+    return (1.0 + torch.cos(math.pi * _steps(like, neighbours) / (SPACING * (neighbours // 2 + 1)))) / 2.0
 
 
 def _mean_turn(cycles: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:

@@ -9,13 +9,11 @@ import torch
 from models.slc.fringes import Fringes
 from models.slc.windows import Sides
 
-SQUARE = 8
-"""Side in samples of the squares that are summed up; half a turn across one is the most that can be put right."""
 WORTH = 1.02
 """By what factor the sum of all squares must grow for a quadratic correction to be believed."""
 
 
-def correction(level: torch.Tensor, centre: Sides) -> Fringes:
+def correction(level: torch.Tensor, centre: Sides, square: int) -> Fringes:
     """The model of the phase that is left in pieces of an interferogram.
 
     First the frequency, from the turn between neighbouring squares; then a paraboloid through what phase remains, where
@@ -24,38 +22,40 @@ def correction(level: torch.Tensor, centre: Sides) -> Fringes:
     Parameters
     ----------
     level
-        Products z1 conj(z2) with a model taken out, shape (…, height, width), at least 4 squares each way.
+        Products z1 conj(z2) with a model taken out, shape (…, height, width), at least 3 squares each way.
     centre
         Row and column of the sample that phases are counted from.
+    square
+        Side in samples of the squares; half a turn across one is the most that can be put right.
     """
-    sums, rows, cols = _squares(level, centre)
+    sums, rows, cols = _squares(level, centre, square)
     down = _turn((sums[..., 1:, :] * sums[..., :-1, :].conj()).sum((-2, -1)))
     right = _turn((sums[..., :, 1:] * sums[..., :, :-1].conj()).sum((-2, -1)))
-    frequency = torch.stack([down, right], -1) / SQUARE
+    frequency = torch.stack([down, right], -1) / square
     tilted = Fringes(frequency, frequency.new_zeros((*frequency.shape[:-1], 3)))
     sums = sums * opposite(tilted.phase(rows, cols))
-    bent = _paraboloid(sums, rows, cols)
+    bent = _paraboloid(sums, rows, cols, square)
     before, after = sums.sum((-2, -1)).abs(), (sums * opposite(bent.phase(rows, cols))).sum((-2, -1)).abs()
     keep = (after > WORTH * before)[..., None]
     return tilted.corrected(Fringes(bent.frequency * keep, bent.gradient * keep))
 
 
-def _squares(level: torch.Tensor, centre: Sides) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def _squares(level: torch.Tensor, centre: Sides, square: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Sums over the squares that fit in, and where their middles lie from the centre along each axis."""
     places = []
     for axis, middle in zip((-2, -1), centre, strict=True):
-        count = level.shape[axis] // SQUARE
-        start = (level.shape[axis] - count * SQUARE) // 2
-        level = level.narrow(axis, start, count * SQUARE)
+        count = level.shape[axis] // square
+        start = (level.shape[axis] - count * square) // 2
+        level = level.narrow(axis, start, count * square)
         steps = torch.arange(count, dtype=level.real.dtype, device=level.device)
-        places.append(start + SQUARE * steps + 0.5 * (SQUARE - 1) - middle)
-    shape = (places[0].numel(), SQUARE, places[1].numel(), SQUARE)
+        places.append(start + square * steps + 0.5 * (square - 1) - middle)
+    shape = (places[0].numel(), square, places[1].numel(), square)
     return level.reshape(*level.shape[:-2], *shape).sum((-3, -1)), places[0], places[1]
 
 
-def _paraboloid(sums: torch.Tensor, rows: torch.Tensor, cols: torch.Tensor) -> Fringes:
+def _paraboloid(sums: torch.Tensor, rows: torch.Tensor, cols: torch.Tensor, square: int) -> Fringes:
     """Weighted least squares through the phases, counted from that of the whole sum."""
-    y, x = (part / SQUARE for part in torch.meshgrid(rows, cols, indexing="ij"))
+    y, x = (part / square for part in torch.meshgrid(rows, cols, indexing="ij"))
     basis = torch.stack([torch.ones_like(y), y, x, 0.5 * y * y, y * x, 0.5 * x * x], -1).reshape(-1, 6)
     whole = sums.sum((-2, -1), keepdim=True)
     phase = _turn(sums * whole.conj()).flatten(-2)
@@ -64,7 +64,7 @@ def _paraboloid(sums: torch.Tensor, rows: torch.Tensor, cols: torch.Tensor) -> F
     normal = torch.einsum("...n,ni,nj->...ij", weight, basis, basis)
     right = torch.einsum("...n,ni->...i", weight * phase, basis)
     found = torch.linalg.solve(normal + torch.eye(6).to(normal), right)
-    return Fringes(found[..., 1:3] / SQUARE, found[..., 3:] / SQUARE**2)
+    return Fringes(found[..., 1:3] / square, found[..., 3:] / square**2)
 
 
 def _turn(values: torch.Tensor) -> torch.Tensor:
