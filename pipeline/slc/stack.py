@@ -8,11 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import CohmapError
-from pipeline.slc import cslc, cube, geotiff, snap, zarray
+from pipeline.slc.formats import images_at
 from pipeline.slc.image import ComplexArray, FloatArray, Image, Window
-
-_RASTERS, _HDF5 = (".tif", ".tiff", ".vrt", ".slc"), (".h5", ".hdf5", ".he5", ".nc", ".nc4")
-_ZARR = ("zarr.json", ".zgroup", ".zarray", ".zmetadata")
 
 
 @dataclass(frozen=True)
@@ -86,7 +83,7 @@ def open_stack(
     CohmapError
         The first thing wrong with it.
     """
-    images = [image for address in addresses for image in _images(Path(address))]
+    images = [image for address in addresses for image in images_at(Path(address))]
     chosen = _of_one_polarisation(images, polarisation)
     days = _days(chosen, dates)
     by_date: dict[dt.date, Image] = {}
@@ -114,46 +111,6 @@ def open_stack(
             f"a spacing of {metres[0]:g} m and {metres[1]:g} m is not usable; give --spacing AZIMUTH RANGE"
         )
     return SlcStack(by_date, first.polarisation, first.shape, (float(metres[0]), float(metres[1])))
-
-
-def _images(path: Path) -> list[Image]:
-    if not path.exists():
-        raise CohmapError(f"there is no SLC stack {path}; name files or a folder")
-    if zarray.is_array(path):
-        return zarray.images_of(path)
-    if _is_zarr(path):
-        return cube.images_of(path)
-    if path.is_dir():
-        found = _members(path)
-        if not found:
-            raise CohmapError(
-                f"folder {path} holds no SLC: looked for {', '.join((*_RASTERS, *_HDF5))}, .dim, .zarr and .znap"
-            )
-        return [image for member in found for image in _images(member)]
-    if path.suffix.lower() == ".dim":
-        return snap.images_of(path)
-    with path.open("rb") as file:
-        start = file.read(8)
-    if start == b"\x89HDF\r\n\x1a\n":
-        return cslc.images_of(path) or cube.images_of(path)
-    if start[:3] == b"CDF":
-        return cube.images_of(path)
-    return geotiff.images_of(path)
-
-
-def _is_zarr(path: Path) -> bool:
-    return path.is_dir() and any((path / name).exists() for name in _ZARR)
-
-
-def _members(folder: Path) -> list[Path]:
-    """Files and Zarr stores below a folder, by name; what belongs to a .dim or a store isn't looked into."""
-    found: list[Path] = []
-    for path in sorted(folder.iterdir()):
-        if _is_zarr(path) or (path.is_file() and path.suffix.lower() in (*_RASTERS, *_HDF5, ".dim")):
-            found.append(path)
-        elif path.is_dir() and path.suffix.lower() != ".data":
-            found += _members(path)
-    return found
 
 
 def _of_one_polarisation(images: list[Image], wanted: str | None) -> list[Image]:

@@ -36,8 +36,8 @@ def images_of(path: Path) -> list[Image]:
     array = _opened(path)
     if array.ndim not in {2, 3} or array.dtype.kind != "c":
         raise CohmapError(
-            f"{path} is an array of {array.ndim} axes and {array.dtype}; take complex (lines, samples), or (dates, lines, "
-            "samples)"
+            f"{path} is an array of {array.ndim} axes and {array.dtype}; give complex (lines, samples), or (dates, "
+            "lines, samples)"
         )
     single = array.ndim == 2
     lines, samples = (int(side) for side in array.shape[-2:])
