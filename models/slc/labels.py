@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from enum import StrEnum
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +15,7 @@ from scipy import ndimage
 
 from models.slc.coherence import independent_looks, sample_coherence, unbiased
 from models.slc.detect import FACTOR, on_pixels, range_looks
+from models.slc.sampling import Sampling
 
 ComplexArray = npt.NDArray[np.complex64]
 FloatArray = npt.NDArray[np.float32]
@@ -31,13 +31,6 @@ _WHOLE = 1.0 - 1e-3
 
 CoherenceOf = Callable[[ComplexArray, ComplexArray, tuple[int, int], float], FloatArray]
 """First and second image, window (lines, samples) and its independent looks, to coherence without bias."""
-
-
-class Sampling(StrEnum):
-    """How a complex image is detected."""
-
-    amplitude = "amplitude"
-    grd = "grd"
 
 
 def boxcar(first: ComplexArray, second: ComplexArray, window: tuple[int, int], looks: float) -> FloatArray:
@@ -173,7 +166,8 @@ def turns(first: ComplexArray, second: ComplexArray, window: tuple[int, int]) ->
     sinc of this; 0.25 turns take a tenth of it.
     """
     there = present(first) & present(second)
-    cross = np.where(there, first * np.conj(second), np.complex64(0.0)).astype(np.complex128)
+    one, two = (np.where(there, image, np.complex64(0.0)).astype(np.complex128) for image in (first, second))
+    cross = one * np.conj(two)
     even = cross / np.maximum(np.abs(cross), np.finfo(np.float64).tiny)
     along, across = ((even[1:] * np.conj(even[:-1])).sum(), (even[:, 1:] * np.conj(even[:, :-1])).sum())
     return max(

@@ -1,4 +1,4 @@
-"""Which format a file or folder is of: by its first bytes or its layout, and by its suffix only where these don't tell."""
+"""Which format a file or folder is of: its first bytes or its layout tell, and its suffix only where these don't."""
 
 from __future__ import annotations
 
