@@ -60,8 +60,12 @@ def told_spacing(sampling: Sampling) -> float:
 
 
 def present(image: ComplexArray) -> BoolArray:
-    """Where a complex image has data: finite and not exactly zero."""
-    there: BoolArray = np.isfinite(image) & (image != 0)
+    """Where a complex image has data: finite, and not one of several zeros beside each other.
+
+    A zero by itself is a dark sample that was rounded; 3 x 3 of them are the end of a burst or of a scene.
+    """
+    empty = ndimage.binary_opening(image == 0, np.ones((3, 3), np.bool_))
+    there: BoolArray = np.isfinite(image) & ~empty
     return there
 
 
@@ -132,17 +136,22 @@ def on_same_pixels(coherence: FloatArray, spacing: tuple[float, float], sampling
     if sampling is Sampling.amplitude:
         return coherence
     there = np.isfinite(coherence)
-    places = [np.arange(FACTOR * side) / FACTOR for side in coherence.shape]
-    dense = ndimage.map_coordinates(
-        np.where(there, coherence, np.float32(0.0)), np.meshgrid(*places, indexing="ij"), order=1, mode="nearest"
+    filled = np.where(there, coherence, np.float32(0.0))
+    return _where_whole(on_pixels(_dense(filled), spacing, GRD_PIXEL), there, spacing)
+
+
+def _dense(values: FloatArray) -> FloatArray:
+    """Between samples too, on the lattice of `models.slc.detect.intensity`."""
+    places = [np.arange(FACTOR * side) / FACTOR for side in values.shape]
+    between: FloatArray = ndimage.map_coordinates(
+        values, np.meshgrid(*places, indexing="ij"), order=1, mode="nearest", output=np.float32
     )
-    return _where_whole(on_pixels(dense, spacing, GRD_PIXEL), there, spacing)
+    return between
 
 
 def _where_whole(values: FloatArray, there: BoolArray, spacing: tuple[float, float]) -> FloatArray:
-    share = on_pixels(
-        np.repeat(np.repeat(there.astype(np.float32), FACTOR, axis=0), FACTOR, axis=1), spacing, GRD_PIXEL
-    )
+    """NaN on pixels that a sample without data has part in."""
+    share = on_pixels(_dense(there.astype(np.float32)), spacing, GRD_PIXEL)
     return np.where(share > _WHOLE, values, np.float32(np.nan))
 
 
