@@ -28,6 +28,8 @@ NOMINAL = 10.0
 EXTENT = (69.0, 66.0)
 """Metres along azimuth and ground range that a window is chosen for: 5 x 19 samples of Sentinel-1 IW."""
 _WHOLE = 1.0 - 1e-3
+_NOISE = 5.0
+"""Standard deviations of a sum of so many random phases above which it means something."""
 
 CoherenceOf = Callable[[ComplexArray, ComplexArray, tuple[int, int], float], FloatArray]
 """First and second image, window (lines, samples) and its independent looks, to coherence without bias."""
@@ -168,17 +170,21 @@ def looks_of(images: list[ComplexArray], window: tuple[int, int]) -> float:
     return float(np.median(found)) if found else math.nan
 
 
-def turns(first: ComplexArray, second: ComplexArray, window: tuple[int, int]) -> float:
+def turns(first: ComplexArray, second: ComplexArray, window: tuple[int, int]) -> float | None:
     """How often the phase of the interferogram turns within a window, as a mean over the images.
 
     From the phase of its correlation with itself one line, and one sample, further. A boxcar's coherence falls by the
-    sinc of this; 0.25 turns take a tenth of it.
+    sinc of this; 0.25 turns take a tenth of it. None where these correlations don't stand out from those of noise.
     """
     there = present(first) & present(second)
     one, two = (np.where(there, image, np.complex64(0.0)).astype(np.complex128) for image in (first, second))
     cross = one * np.conj(two)
     even = cross / np.maximum(np.abs(cross), np.finfo(np.float64).tiny)
+    noise = _NOISE * math.sqrt(max(1, np.count_nonzero(even)))
     along, across = ((even[1:] * np.conj(even[:-1])).sum(), (even[:, 1:] * np.conj(even[:, :-1])).sum())
-    return max(
-        abs(float(np.angle(step))) / (2.0 * np.pi) * side for step, side in zip((along, across), window, strict=True)
-    )
+    found = [
+        abs(float(np.angle(step))) / (2.0 * np.pi) * side
+        for step, side in zip((along, across), window, strict=True)
+        if abs(step) > noise
+    ]
+    return max(found, default=None)

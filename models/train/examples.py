@@ -27,7 +27,8 @@ class Origin:
     looks
         Independent samples in the window of its label.
     turns
-        How often the phase turns within that window; a boxcar's label is worth less the more it does.
+        How often the phase turns within that window, None where noise hides it; a boxcar's label is worth less the
+        more it does.
     block
         Number of the block that it lies in.
     line, sample
@@ -38,7 +39,7 @@ class Origin:
     secondary: str
     days: int
     looks: float
-    turns: float
+    turns: float | None
     block: int
     line: float
     sample: float

@@ -42,7 +42,7 @@ def counted(output: Path, pairs: Sequence[DatePair]) -> dict[str, Any]:
             known.append(float(there.mean()))
             means.append(float(truth[there].mean()))
             origin = pool.origin(number)
-            if origin is not None:
+            if origin is not None and origin.turns is not None:
                 turned[origin.reference + origin.secondary].append(origin.turns)
         counts[part] = {
             "examples": len(pool),

@@ -117,7 +117,7 @@ def examples_of(
                 known,
             ]
         )
-        turned = round(turns(first, second, window), 3)
+        turned = turns(first, second, window)
         yield (
             number,
             [
@@ -132,7 +132,7 @@ def examples_of(
                         pair[1].isoformat(),
                         days=(pair[1] - pair[0]).days,
                         looks=looks,
-                        turns=turned,
+                        turns=None if turned is None else round(turned, 3),
                         block=block.number,
                         line=round(cut.begin[0] + row * cut.step[0], 2),
                         sample=round(cut.begin[1] + col * cut.step[1], 2),
