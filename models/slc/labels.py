@@ -180,7 +180,7 @@ def turns(first: ComplexArray, second: ComplexArray, window: tuple[int, int]) ->
     one, two = (np.where(there, image, np.complex64(0.0)).astype(np.complex128) for image in (first, second))
     cross = one * np.conj(two)
     even = cross / np.maximum(np.abs(cross), np.finfo(np.float64).tiny)
-    noise = _NOISE * math.sqrt(max(1, np.count_nonzero(even)))
+    noise = _NOISE * math.sqrt(max(1, int(np.count_nonzero(even))))
     along, across = ((even[1:] * np.conj(even[:-1])).sum(), (even[:, 1:] * np.conj(even[:, :-1])).sum())
     found = [
         abs(float(np.angle(step))) / (2.0 * np.pi) * side

@@ -65,6 +65,9 @@ def run_labels(
             size = settings.size or fitting_size([cut_for(stack, block, settings).shape for block in blocks])
             plan = plan_of(stack, pairs, blocks, settings, gap=gap, size=size, looks=looks)
             claim(folder, plan)
+            if folder.exists(MANIFEST):  # written last
+                finished: dict[str, Any] = folder.read_json(MANIFEST)
+                return finished
             _make(stack, blocks, pairs, settings, folder, terminal, size=size, looks=looks, coherence_of=coherence_of)
             manifest = plan | counted(output, pairs)
             advise(manifest, terminal)
