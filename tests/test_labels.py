@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 
 from models.slc.coherence import FloatArray
-from models.slc.labels import ComplexArray, detected, label, looks_of, on_same_pixels, present, turns, window_for
+from models.slc.labels import (
+    ComplexArray,
+    Measure,
+    detected,
+    label,
+    looks_of,
+    on_same_pixels,
+    present,
+    turns,
+    window_for,
+)
 from models.slc.sampling import Sampling
 from tests import slc_files as files
 
@@ -119,7 +129,7 @@ def test_another_estimator_takes_the_boxcars_place() -> None:
         asked.append((window, looks))
         return np.full(first.shape, 0.25, np.float32)
 
-    truth = label(FIRST, SECOND, WINDOW, 33.0, coherence_of=constant)
+    truth = label(FIRST, SECOND, WINDOW, 33.0, measure=Measure("constant", (0, 0), constant))
     assert asked == [(WINDOW, 33.0)]
     assert set(truth[np.isfinite(truth)]) == {np.float32(0.25)}
     assert np.isnan(truth[0]).all()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 import rasterio
 
 from models.slc.coherence import FloatArray
-from models.slc.labels import ComplexArray, boxcar
+from models.slc.labels import BOXCAR, ComplexArray, Measure, boxcar
 from models.train.pool import Pool
 from pipeline.console import Terminal
 from pipeline.errors import Stopped
@@ -110,18 +111,19 @@ def test_a_stopped_run_goes_on_where_it_was(stack: SlcStack, tmp_path: Path) -> 
     run_labels(stack, settings, tmp_path / "whole", QUIET)
     calls = 0
 
-    def interrupted(first: ComplexArray, second: ComplexArray, window: tuple[int, int], looks: float) -> FloatArray:
+    def interrupting(first: ComplexArray, second: ComplexArray, window: tuple[int, int], looks: float) -> FloatArray:
         nonlocal calls
         calls += 1
         if calls == 8:  # in the third block of four, three pairs each
             raise KeyboardInterrupt
         return boxcar(first, second, window, looks)
 
+    interrupted = replace(BOXCAR, coherence=interrupting)
     output = tmp_path / "stopped"
     with pytest.raises(Stopped):
-        run_labels(stack, settings, output, QUIET, coherence_of=interrupted)
+        run_labels(stack, settings, output, QUIET, measure=interrupted)
     assert not (output / "manifest.json").exists()
-    run_labels(stack, settings, output, QUIET, coherence_of=interrupted)
+    run_labels(stack, settings, output, QUIET, measure=interrupted)
     assert calls == 8 + 6  # two blocks were done
     assert content(output) == content(tmp_path / "whole")
 
@@ -143,6 +145,23 @@ def test_a_folder_that_trains_something_else_is_refused(cohmap: Command, folder:
     answer = cohmap("labels", str(folder), "--output", str(tmp_path), "--spacing", "13.9", "3.5")
     assert answer.code == 2
     assert "holds examples that are not known to be labels" in answer.err
+
+
+def test_an_estimator_that_looks_further_gets_more_around_its_block_and_a_wider_gap(
+    stack: SlcStack, tmp_path: Path
+) -> None:
+    shapes = set()
+
+    def looking(first: ComplexArray, second: ComplexArray, window: tuple[int, int], looks: float) -> FloatArray:
+        shapes.add(first.shape)
+        return boxcar(first, second, window, looks)
+
+    far = Measure("far", (16, 8), looking)
+    manifest = run_labels(stack, LabelSettings(max_days=12), tmp_path, QUIET, measure=far)
+    assert manifest["label"]["estimator"] == "far"
+    assert manifest["split"]["gap_samples"] == [5 + 32 + 2, 19 + 16 + 2]
+    lines, samples = (manifest["split"]["blocks"][0][side] for side in ("lines", "samples"))
+    assert (lines[1] + 2 + 1 + 16, samples[1] + 9 + 1 + 8) in shapes
 
 
 def test_fringes_are_told(cohmap: Command, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ DAYS = [dt.date(2023, 1, 1) + dt.timedelta(days=days) for days in (0, 12, 24, 60
 
 def parts(shape: tuple[int, int], *, seed: int = 1, share: float = 0.25, side: float = 400.0) -> np.ndarray:
     """0 in gaps, 1 for training, 2 for validation, at every sample."""
-    gap = gap_for((5, 19), (10.0, 4.0), 0.0)
+    gap = gap_for((5, 19), (0, 0), (10.0, 4.0), 0.0)
     scene = np.zeros(shape, np.int8)
     for block in divide(shape, (10.0, 4.0), gap, side=side, share=share, seed=seed):
         assert not scene[block.window].any()
@@ -49,8 +49,9 @@ def test_each_part_has_a_block(share: float) -> None:
 
 
 def test_the_gap_is_at_least_the_window() -> None:
-    assert gap_for((5, 19), (10.0, 4.0), 0.0) == (7, 21)
-    assert gap_for((5, 19), (10.0, 4.0), 200.0) == (20, 50)
+    assert gap_for((5, 19), (0, 0), (10.0, 4.0), 0.0) == (7, 21)
+    assert gap_for((5, 19), (0, 0), (10.0, 4.0), 200.0) == (20, 50)
+    assert gap_for((5, 19), (16, 16), (10.0, 4.0), 0.0) == (39, 53)
 
 
 def test_a_scene_that_gaps_use_up_is_refused() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -31,9 +32,6 @@ _WHOLE = 1.0 - 1e-3
 _NOISE = 5.0
 """Standard deviations of a sum of so many random phases above which it means something."""
 
-CoherenceOf = Callable[[ComplexArray, ComplexArray, tuple[int, int], float], FloatArray]
-"""First and second image, window (lines, samples) and its independent looks, to coherence without bias."""
-
 
 def boxcar(first: ComplexArray, second: ComplexArray, window: tuple[int, int], looks: float) -> FloatArray:
     """Coherence in a boxcar window without the bias of so many looks; fringes must have been removed.
@@ -41,6 +39,28 @@ def boxcar(first: ComplexArray, second: ComplexArray, window: tuple[int, int], l
     Touzi et al. 1999, see `models.slc.coherence`.
     """
     return unbiased(sample_coherence(first, second, window), looks)
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What estimates labels; another one needs no other change.
+
+    Attributes
+    ----------
+    name
+        For the manifest.
+    reach
+        Lines and samples beyond the window, on each side, that change an estimate.
+    coherence
+        First and second image, window (lines, samples) and its independent looks, to coherence without bias.
+    """
+
+    name: str
+    reach: tuple[int, int]
+    coherence: Callable[[ComplexArray, ComplexArray, tuple[int, int], float], FloatArray]
+
+
+BOXCAR = Measure("boxcar, bias removed (Touzi et al. 1999)", (0, 0), boxcar)
 
 
 def window_for(spacing: tuple[float, float]) -> tuple[int, int]:
@@ -102,7 +122,7 @@ def label(
     window: tuple[int, int],
     looks: float,
     *,
-    coherence_of: CoherenceOf = boxcar,
+    measure: Measure = BOXCAR,
 ) -> FloatArray:
     """Coherence of two complex images, NaN where the window isn't all data.
 
@@ -114,8 +134,8 @@ def label(
         Lines and samples.
     looks
         Independent samples in the window, more than 1.
-    coherence_of
-        What estimates it; the rest is the same for all.
+    measure
+        What estimates it; where the window is whole is the same for all.
 
     Returns
     -------
@@ -130,7 +150,7 @@ def label(
     there = present(first) & present(second)
     one, two = (np.where(there, image, np.complex64(0.0)) for image in (first, second))
     whole = ndimage.uniform_filter(there.astype(np.float32), window, mode="constant") > _WHOLE
-    return np.where(whole, coherence_of(one, two, window, looks), np.float32(np.nan))
+    return np.where(whole, measure.coherence(one, two, window, looks), np.float32(np.nan))
 
 
 def on_same_pixels(coherence: FloatArray, spacing: tuple[float, float], sampling: Sampling) -> FloatArray:

@@ -2,7 +2,7 @@
 
 All dates and pairs share one split. Blocks shrink on their inner sides, so that a gap lies between any two. Examples
 are cut from within a block, and a network sees nothing of what is beyond its example: the gap need only be as wide as
-the window of a label, and then no sample counts on both sides. The view of the network comes on top only in use.
+the window of a label, with what its estimator looks at beyond, and then no sample counts on both sides.
 """
 
 from __future__ import annotations
@@ -45,10 +45,13 @@ class Block:
         return lines.stop - lines.start, samples.stop - samples.start
 
 
-def gap_for(window: tuple[int, int], spacing: tuple[float, float], metres: float) -> tuple[int, int]:
-    """Lines and samples between blocks: so many metres, and never less than a label's window."""
+def gap_for(
+    window: tuple[int, int], reach: tuple[int, int], spacing: tuple[float, float], metres: float
+) -> tuple[int, int]:
+    """Lines and samples between blocks: so many metres, and never less than what a label rests on."""
     lines, samples = (
-        max(side + SPARE, int(np.ceil(metres / step))) for side, step in zip(window, spacing, strict=True)
+        max(side + 2 * more + SPARE, int(np.ceil(metres / step)))
+        for side, more, step in zip(window, reach, spacing, strict=True)
     )
     return lines, samples
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from models.coherence.inputs import logarithm, summarise
 from models.slc.detect import PAD
-from models.slc.labels import CoherenceOf, boxcar, detected, label, on_same_pixels, pixel_of, told_spacing, turns
+from models.slc.labels import BOXCAR, Measure, detected, label, on_same_pixels, pixel_of, told_spacing, turns
 from models.train.examples import Example, Origin
 from pipeline.labels.blocks import Block, around
 from pipeline.labels.pairs import DatePair, beside
@@ -54,9 +54,11 @@ class Cut:
         return rows.stop - rows.start, cols.stop - cols.start
 
 
-def cut_for(stack: SlcStack, block: Block, settings: LabelSettings) -> Cut:
+def cut_for(stack: SlcStack, block: Block, settings: LabelSettings, measure: Measure = BOXCAR) -> Cut:
     """What to read for a block, and which pixels of it count."""
-    lines, samples = (max(side // 2 + 1, PAD) for side in settings.looked_through)
+    lines, samples = (
+        max(side // 2 + 1 + more, PAD) for side, more in zip(settings.looked_through, measure.reach, strict=True)
+    )
     read = around(block.window, (lines, samples), stack.shape)
     pixel = pixel_of(settings.sampling, stack.spacing)
     step = (pixel[0] / stack.spacing[0], pixel[1] / stack.spacing[1])
@@ -79,7 +81,7 @@ def examples_of(
     *,
     size: int,
     looks: float,
-    coherence_of: CoherenceOf = boxcar,
+    measure: Measure = BOXCAR,
 ) -> Iterator[tuple[int, list[Example]]]:
     """Number of each pair, and its examples in the block; none where too little of the truth is known.
 
@@ -89,7 +91,7 @@ def examples_of(
         Side of an example in pixels; where the block has fewer, the rest is NaN.
     looks
         Independent samples in the label's window.
-    coherence_of
+    measure
         What estimates the label.
 
     Raises
@@ -97,7 +99,7 @@ def examples_of(
     CohmapError
         A file can't be read.
     """
-    cut, window = cut_for(stack, block, settings), settings.looked_through
+    cut, window = cut_for(stack, block, settings, measure), settings.looked_through
     images: dict[dt.date, ComplexArray] = {}
     powers: dict[dt.date, FloatArray] = {}
     for number, pair in enumerate(pairs):
@@ -108,7 +110,7 @@ def examples_of(
                 carrier = stack.carrier(day, cut.read)
                 powers[day] = detected(images[day], stack.spacing, settings.sampling, carrier)[cut.pixels]
         first, second = (images[day] for day in pair)
-        truth = label(first, second, window, looks, coherence_of=coherence_of)
+        truth = label(first, second, window, looks, measure=measure)
         known = on_same_pixels(truth, stack.spacing, settings.sampling)[cut.pixels]
         layers = np.stack(
             [

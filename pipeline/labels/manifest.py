@@ -28,6 +28,7 @@ def plan_of(
     blocks: Sequence[Block],
     settings: LabelSettings,
     *,
+    measure: str,
     gap: tuple[int, int],
     size: int,
     looks: float,
@@ -53,7 +54,7 @@ def plan_of(
             "size": size,
         },
         "label": {
-            "estimator": "boxcar, bias removed (Touzi et al. 1999)",
+            "estimator": measure,
             "window": list(settings.looked_through),
             "window_m": [
                 round(side * step, 1) for side, step in zip(settings.looked_through, stack.spacing, strict=True)

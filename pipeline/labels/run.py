@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from models.errors import ModelError
-from models.slc.labels import CoherenceOf, boxcar, looks_of
+from models.slc.labels import BOXCAR, Measure, looks_of
 from models.train.pool import shard_path, write_shard
 from pipeline.console import Terminal
 from pipeline.errors import CohmapError, Stopped
@@ -37,7 +37,7 @@ def run_labels(
     output: Path,
     terminal: Terminal,
     *,
-    coherence_of: CoherenceOf = boxcar,
+    measure: Measure = BOXCAR,
 ) -> dict[str, Any]:
     """Make the labels of a stack, going on where an earlier run of the same stack and settings was stopped.
 
@@ -56,19 +56,19 @@ def run_labels(
     folder = Folder(str(output))
     settings = settings.checked().for_spacing(stack.spacing)
     pairs = choose_pairs(stack.dates, settings.max_days, settings.pairs)
-    gap = gap_for(settings.looked_through, stack.spacing, settings.gap)
+    gap = gap_for(settings.looked_through, measure.reach, stack.spacing, settings.gap)
     blocks = divide(stack.shape, stack.spacing, gap, side=settings.block, share=settings.share, seed=settings.seed)
     try:
         folder.require_writable()
         with sigterm_is_ctrl_c(), lock(folder), explain_full_disk(folder):
             looks = _looks(stack, blocks, settings)
-            size = settings.size or fitting_size([cut_for(stack, block, settings).shape for block in blocks])
-            plan = plan_of(stack, pairs, blocks, settings, gap=gap, size=size, looks=looks)
+            size = settings.size or fitting_size([cut_for(stack, block, settings, measure).shape for block in blocks])
+            plan = plan_of(stack, pairs, blocks, settings, measure=measure.name, gap=gap, size=size, looks=looks)
             claim(folder, plan)
             if folder.exists(MANIFEST):  # written last
                 finished: dict[str, Any] = folder.read_json(MANIFEST)
                 return finished
-            _make(stack, blocks, pairs, settings, folder, terminal, size=size, looks=looks, coherence_of=coherence_of)
+            _make(stack, blocks, pairs, settings, folder, terminal, size=size, looks=looks, measure=measure)
             manifest = plan | counted(output, pairs)
             advise(manifest, terminal)
             with folder.staged(PICTURE) as path:
@@ -91,7 +91,7 @@ def _make(
     *,
     size: int,
     looks: float,
-    coherence_of: CoherenceOf,
+    measure: Measure,
 ) -> None:
     """Write the shards of the blocks that aren't done; one that is has its number in `PROGRESS`."""
     done = set(folder.read_json(PROGRESS)["blocks"]) if folder.exists(PROGRESS) else set()
@@ -101,9 +101,7 @@ def _make(
             continue
         place = Path(folder.address(block.part))
         place.mkdir(exist_ok=True)
-        for number, examples in examples_of(
-            stack, block, pairs, settings, size=size, looks=looks, coherence_of=coherence_of
-        ):
+        for number, examples in examples_of(stack, block, pairs, settings, size=size, looks=looks, measure=measure):
             if examples:
                 write_shard(shard_path(place, block.number * len(pairs) + number), examples)
             terminal.advance()
