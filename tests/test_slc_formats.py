@@ -39,7 +39,7 @@ def opera(folder: Path) -> Path:
     return files.write_cslcs(folder / "cslc", STACK)
 
 
-def compass_before_0_4(folder: Path) -> Path:
+def earlier_compass(folder: Path) -> Path:
     return files.write_cslcs(folder / "cslc", STACK, dataset="science/SENTINEL1/CSLC/grids/VV", carrier=False)
 
 
@@ -89,7 +89,7 @@ def complex_netcdf_4(folder: Path) -> Path:
         (geotiffs_in_folders, None, "VV"),
         (one_geotiff, None, "VV"),
         (opera, MAP, "VV"),
-        (compass_before_0_4, MAP, "VV"),
+        (earlier_compass, MAP, "VV"),
         (dimap, (13.9, 2.329562 / np.sin(np.radians(43.62))), "VV"),
         (sarxarray, None, ""),
         (sarxarray_zarr_3, None, ""),

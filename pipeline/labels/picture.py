@@ -60,13 +60,15 @@ def draw(folder: Path, manifest: dict[str, Any], path: Path) -> None:
             Rectangle((left, top), right - left, bottom - top, color=_COLOURS[block["part"]], alpha=0.45, lw=0)
         )
     counts = manifest["examples"]
-    axes[2].legend(
+    plot.legend(
         handles=[
             Patch(color=colour, alpha=0.6, label=f"{part}: {counts[part]['examples']} examples")
             for part, colour in _COLOURS.items()
         ],
-        loc="upper right",
+        loc="outside lower right",
+        ncols=2,
         fontsize="small",
+        frameon=False,
     )
     axes[2].set_title("split by place")
     axes[0].set_ylabel("azimuth, km")

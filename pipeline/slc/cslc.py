@@ -1,7 +1,7 @@
 """CSLC-S1 of OPERA, and what COMPASS writes: one HDF5 file a burst and date, complex images on a map.
 
 /data/VV (complex64, NaN outside the burst) with x_coordinates, y_coordinates, x_spacing, y_spacing, projection (an EPSG
-code) and azimuth_carrier_phase; the time is in /identification/zero_doppler_start_time. COMPASS before 0.4 had the same
+code) and azimuth_carrier_phase; the time is in /identification/zero_doppler_start_time. Earlier versions had the same
 below /science/SENTINEL1, the images in CSLC/grids. Flat-earth and topographic phase have been removed. After the
 product specification (JPL D-108278) and COMPASS's own writer.
 """
