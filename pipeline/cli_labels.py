@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from models.slc.sampling import Sampling
+from models.slc.sampling import Sampling, Truth
 from pipeline.console import Terminal
 from pipeline.options import Quiet
 
@@ -36,6 +36,9 @@ def labels(
     images: Annotated[
         Sampling, typer.Option(help="amplitude: the samples of the SLC; grd: five range looks on pixels of 10 m.")
     ] = Sampling.amplitude,
+    coherence: Annotated[
+        Truth, typer.Option(help="two-scale: whatever fringes there are; boxcar: where none are left.")
+    ] = Truth.two_scale,
     window: Annotated[
         str, typer.Option(help="Lines x samples of the label's window, odd; about 69 m x 66 m by default.")
     ] = "",
@@ -52,6 +55,7 @@ def labels(
     quiet: Quiet = False,
 ) -> None:
     """Make examples with measured coherence from SLC stacks, for `train`; a stopped run continues where it was."""
+    from models.slc.labels import MEASURES
     from pipeline.labels.pairs import parse_dates
     from pipeline.labels.picture import PICTURE
     from pipeline.labels.run import run_labels
@@ -66,7 +70,7 @@ def labels(
         opened = open_stack(
             stack, polarisation=polarisation, spacing=spacing, dates=parse_dates(dates) if dates else None
         )
-        manifest = run_labels(opened, settings, Path(output), terminal)
+        manifest = run_labels(opened, settings, Path(output), terminal, measure=MEASURES[coherence])
         counts = manifest["examples"]
         terminal.say(
             f"{counts['training']['examples']} examples to train on, {counts['validation']['examples']} kept aside, of "

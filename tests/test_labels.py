@@ -13,10 +13,10 @@ from models.slc.labels import (
     label,
     looks_of,
     on_same_pixels,
-    present,
     turns,
     window_for,
 )
+from models.slc.present import present
 from models.slc.sampling import Sampling
 from tests import slc_files as files
 

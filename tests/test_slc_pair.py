@@ -46,11 +46,12 @@ def test_fewer_independent_samples_mean_more_bias_which_is_taken_out(mode: str) 
     assert float(found[40:-40, 40:-40].mean()) == pytest.approx(0.5, abs=0.02)
 
 
-def test_no_sample_no_coherence() -> None:
+def test_no_data_no_coherence_but_a_dark_sample_is_data() -> None:
     first, second = (image.numpy().copy() for image in homogeneous(0.9, (64, 64), seed=3))
-    first[10, 10], first[20, 20] = np.nan, 0
+    first[10, 10], first[20, 20], second[40:43, 40:43] = np.nan, 0, 0
     found = pair_coherence(first, second, window=(8, 8), fill=(1.0, 1.0))
-    assert np.argwhere(np.isnan(found)).tolist() == [[10, 10], [20, 20]]
+    missing = np.argwhere(np.isnan(found)).tolist()
+    assert missing == [[10, 10], *([row, col] for row in range(40, 43) for col in range(40, 43))]
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,9 @@ from scipy import ndimage
 
 from models.slc.coherence import independent_looks, sample_coherence, unbiased
 from models.slc.detect import FACTOR, on_pixels, range_looks
-from models.slc.sampling import Sampling
+from models.slc.pair import pair_coherence
+from models.slc.present import present
+from models.slc.sampling import Sampling, Truth
 
 ComplexArray = npt.NDArray[np.complex64]
 FloatArray = npt.NDArray[np.float32]
@@ -41,6 +43,12 @@ def boxcar(first: ComplexArray, second: ComplexArray, window: tuple[int, int], l
     return unbiased(sample_coherence(first, second, window), looks)
 
 
+def two_scale(first: ComplexArray, second: ComplexArray, window: tuple[int, int], looks: float) -> FloatArray:
+    """Coherence whatever fringes there are, without the bias of so many looks; see `models.slc.two_scale`."""
+    fill = min(1.0, math.sqrt(looks / (window[0] * window[1])))
+    return pair_coherence(first, second, mode="two-scale", window=window, fill=(fill, fill))
+
+
 @dataclass(frozen=True)
 class Measure:
     """What estimates labels; another one needs no other change.
@@ -50,17 +58,23 @@ class Measure:
     name
         For the manifest.
     reach
-        Lines and samples beyond the window, on each side, that change an estimate.
+        Lines and samples beyond the window, on each side, that an estimate needs.
     coherence
         First and second image, window (lines, samples) and its independent looks, to coherence without bias.
+    fringes
+        Whether it is right where the phase turns within its window.
     """
 
     name: str
     reach: tuple[int, int]
     coherence: Callable[[ComplexArray, ComplexArray, tuple[int, int], float], FloatArray]
+    fringes: bool = False
 
 
 BOXCAR = Measure("boxcar, bias removed (Touzi et al. 1999)", (0, 0), boxcar)
+# phase models are made of what is there, so they need nothing beyond the window
+TWO_SCALE = Measure("two-scale, bias removed by simulation", (0, 0), two_scale, fringes=True)
+MEASURES = {Truth.two_scale: TWO_SCALE, Truth.boxcar: BOXCAR}
 
 
 def window_for(spacing: tuple[float, float]) -> tuple[int, int]:
@@ -79,18 +93,6 @@ def pixel_of(sampling: Sampling, spacing: tuple[float, float]) -> tuple[float, f
 def told_spacing(sampling: Sampling) -> float:
     """Pixel spacing in metres that a network is told of such images."""
     return NOMINAL if sampling is Sampling.amplitude else GRD_PIXEL
-
-
-def present(image: ComplexArray) -> BoolArray:
-    """Where a complex image has data: finite, and not one of several zeros beside each other.
-
-    A zero by itself is a dark sample that was rounded; 3 x 3 of them are the end of a burst or of a scene.
-    """
-    there: BoolArray = np.isfinite(image)
-    zero = image == 0
-    if zero.any():
-        there &= ~ndimage.binary_opening(zero, np.ones((3, 3), np.bool_))
-    return there
 
 
 def detected(
@@ -124,7 +126,7 @@ def label(
     window: tuple[int, int],
     looks: float,
     *,
-    measure: Measure = BOXCAR,
+    measure: Measure = TWO_SCALE,
 ) -> FloatArray:
     """Coherence of two complex images, NaN where the window isn't all data.
 

@@ -11,6 +11,7 @@ from models.errors import ModelError
 from models.slc.coherence import samples_per_look
 from models.slc.curves import curve
 from models.slc.modes import estimate_by
+from models.slc.present import present
 from models.slc.two_scale import BLOCK
 from models.slc.windows import Sides
 
@@ -54,7 +55,7 @@ def pair_coherence(
     Returns
     -------
     FloatArray
-        float32 in [0, 1], NaN where a window has no sample and where the first image has none at its centre; shape
+        float32 in [0, 1], NaN where one of the images has no data (`models.slc.present`); shape
         (ceil(lines / stride), ceil(samples / stride)).
 
     Raises
@@ -84,8 +85,7 @@ def pair_coherence(
     coherence: FloatArray = np.concatenate(strips).astype(np.float32)
     if calibrated:
         coherence = curve(mode, window, band_fill(first) if fill is None else fill).invert(coherence)
-    centres = first[:: stride[0], :: stride[1]]
-    coherence[~np.isfinite(centres) | (centres == 0)] = np.nan
+    coherence[~(present(first) & present(second))[:: stride[0], :: stride[1]]] = np.nan
     return coherence
 
 

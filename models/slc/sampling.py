@@ -1,4 +1,4 @@
-"""How labels' images are detected; by itself, because the command line names the ways before it loads SciPy."""
+"""How labels are made; by itself, because the command line names the ways before it loads SciPy and PyTorch."""
 
 from __future__ import annotations
 
@@ -10,3 +10,10 @@ class Sampling(StrEnum):
 
     amplitude = "amplitude"
     grd = "grd"
+
+
+class Truth(StrEnum):
+    """How a label's coherence is estimated: whatever fringes there are, or where there are none."""
+
+    two_scale = "two-scale"
+    boxcar = "boxcar"

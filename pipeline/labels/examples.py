@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from models.coherence.inputs import logarithm, summarise
 from models.slc.detect import PAD
-from models.slc.labels import BOXCAR, Measure, detected, label, on_same_pixels, pixel_of, told_spacing, turns
+from models.slc.labels import TWO_SCALE, Measure, detected, label, on_same_pixels, pixel_of, told_spacing, turns
 from models.train.examples import Example, Origin
 from pipeline.labels.blocks import Block, around
 from pipeline.labels.pairs import DatePair, beside
@@ -54,7 +54,7 @@ class Cut:
         return rows.stop - rows.start, cols.stop - cols.start
 
 
-def cut_for(stack: SlcStack, block: Block, settings: LabelSettings, measure: Measure = BOXCAR) -> Cut:
+def cut_for(stack: SlcStack, block: Block, settings: LabelSettings, measure: Measure = TWO_SCALE) -> Cut:
     """What to read for a block, and which pixels of it count."""
     lines, samples = (
         max(side // 2 + 1 + more, PAD) for side, more in zip(settings.looked_through, measure.reach, strict=True)
@@ -81,7 +81,7 @@ def examples_of(
     *,
     size: int,
     looks: float,
-    measure: Measure = BOXCAR,
+    measure: Measure = TWO_SCALE,
 ) -> Iterator[tuple[int, list[Example]]]:
     """Number of each pair, and its examples in the block; none where too little of the truth is known.
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from models.errors import ModelError
-from models.slc.labels import BOXCAR, Measure, looks_of
+from models.slc.labels import TWO_SCALE, Measure, looks_of
 from models.train.pool import shard_path, write_shard
 from pipeline.console import Terminal
 from pipeline.errors import CohmapError, Stopped
@@ -37,7 +37,7 @@ def run_labels(
     output: Path,
     terminal: Terminal,
     *,
-    measure: Measure = BOXCAR,
+    measure: Measure = TWO_SCALE,
 ) -> dict[str, Any]:
     """Make the labels of a stack, going on where an earlier run of the same stack and settings was stopped.
 
@@ -70,7 +70,8 @@ def run_labels(
                 return finished
             _make(stack, blocks, pairs, settings, folder, terminal, size=size, looks=looks, measure=measure)
             manifest = plan | counted(output, pairs)
-            advise(manifest, terminal)
+            if not measure.fringes:
+                advise(manifest, terminal)
             with folder.staged(PICTURE) as path:
                 draw(output, manifest, path)
             folder.write_json(MANIFEST, manifest)
