@@ -11,7 +11,7 @@ import numpy.typing as npt
 mpl.use("agg")
 from matplotlib import pyplot as plt
 
-SHOWN = ("truth", "boxcar", "paper", "two-scale")
+SHOWN = ("truth", "boxcar", "paper", "magnitudes", "two-scale")
 """Maps of coherence that are drawn."""
 
 
@@ -31,13 +31,12 @@ def draw(
     panels = right.subplots(2, 3).ravel()
     panels[0].imshow(maps["phase"], cmap="twilight", interpolation="nearest")
     panels[0].set_title("phase", fontsize=10)
-    for panel, name in zip(panels[1:], SHOWN, strict=False):
+    for panel, name in zip(panels[1:], SHOWN, strict=True):
         shown = panel.imshow(maps[name], cmap="gray", vmin=0.0, vmax=1.0, interpolation="nearest")
         panel.set_title(name, fontsize=10)
-    for panel in panels[:5]:
+    for panel in panels:
         panel.set_axis_off()
-    panels[5].set_axis_off()
-    right.colorbar(shown, ax=panels[5], location="left", label="coherence", fraction=0.2)
+    right.colorbar(shown, ax=list(panels), label="coherence", fraction=0.05)
     right.suptitle("Fringes of real mountains, 9 x 9 (simulated pair)", fontsize=10)
     figure.savefig(path, dpi=110)
     plt.close(figure)
