@@ -114,11 +114,16 @@ def independent_looks(image: ComplexArray, window: tuple[int, int]) -> float:
     window
         Lines and samples.
     """
+    along, across = samples_per_look(image, window)
+    return window[0] / along * window[1] / across
+
+
+def samples_per_look(image: ComplexArray, window: tuple[int, int] = (1000, 1000)) -> tuple[float, float]:
+    """Samples along lines and columns that one independent sample takes; as `independent_looks`, axis by axis."""
     power: FloatArray = ndimage.uniform_filter(np.abs(image) ** 2, _TONE, mode="nearest")
     tone: FloatArray = np.sqrt(np.maximum(power, np.finfo(np.float32).tiny)).astype(np.float32)
     even: ComplexArray = np.divide(deramped(image), tone, dtype=np.complex64)
-    lines, samples = window
-    return lines / _correlated(even, lines) * samples / _correlated(even.T, samples)
+    return _correlated(even, window[0]), _correlated(even.T, window[1])
 
 
 def _correlated(image: ComplexArray, side: int) -> float:

@@ -13,6 +13,8 @@ from models.train.pool import Pool
 
 STEP = 4
 """Pieces begin at multiples of this many pixels."""
+TRIES = 50
+"""How often a piece is looked for that has truth somewhere; labels of real pairs have gaps."""
 FORGOTTEN = 0.25
 """Share of the examples with further dates that are shown without them."""
 HOLES = 0.05
@@ -34,7 +36,7 @@ class Batch:
     spacing
         Pixel spacing in metres, shape (batch,).
     coherence
-        Truth, shape (batch, 1, side, side).
+        Truth, shape (batch, 1, side, side); NaN where it isn't known.
     """
 
     images: torch.Tensor
@@ -71,10 +73,19 @@ def _as_batch(arrays: FloatArray, dates: Sequence[int], spacings: Sequence[float
     return Batch(tensor[:, :2], tensor[:, 2:4], torch.tensor(dates), spacing, tensor[:, 4:])
 
 
+def _crop(pool: Pool, rng: np.random.Generator, side: int) -> tuple[FloatArray, int, float]:
+    """A piece with truth somewhere in it, unless that can't be found."""
+    for _ in range(TRIES):
+        arrays, dates, spacing = pool[int(rng.integers(len(pool)))]
+        row, col = STEP * rng.integers(0, (pool.size - side) // STEP + 1, 2)
+        piece = arrays[:, row : row + side, col : col + side].astype(np.float32)
+        if np.isfinite(piece[4]).any():
+            break
+    return piece, dates, spacing
+
+
 def _draw_piece(pool: Pool, rng: np.random.Generator, side: int) -> tuple[FloatArray, int, float]:
-    arrays, dates, spacing = pool[int(rng.integers(len(pool)))]
-    row, col = STEP * rng.integers(0, (pool.size - side) // STEP + 1, 2)
-    piece = arrays[:, row : row + side, col : col + side].astype(np.float32)
+    piece, dates, spacing = _crop(pool, rng, side)
     down, right, swap = rng.random(3) < 0.5
     piece = piece[:, :: -1 if down else 1, :: -1 if right else 1]
     if swap:

@@ -6,7 +6,15 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from models.errors import ModelError
 
@@ -22,11 +30,30 @@ class Table(BaseModel):
 class PoolSettings(Table):
     """What is trained on: simulated scenes, or a folder of examples."""
 
-    folder: str | None = Field(None, description="folder with shard-*.npy; left out, scenes are simulated")
+    folder: str | None = Field(
+        None, description="folder with shard-*.npy, or what `cohmap labels` made; left out, scenes are simulated"
+    )
+    validation: Literal["simulated", "folder"] = Field(
+        "simulated", description="what is kept aside: simulated scenes, or the places in `folder`/validation"
+    )
     shards: int = Field(100, ge=1, description="simulated shards")
     first: int = Field(24, ge=1, description="shards to begin with; the others are simulated while training runs")
     examples_per_shard: int = Field(48, ge=1)
     size: int = Field(256, ge=64, multiple_of=16, description="side of a simulated scene in pixels")
+
+    @model_validator(mode="after")
+    def _aside_is_somewhere(self) -> Self:
+        if self.validation == "folder" and self.folder is None:
+            raise ValueError('pool.validation = "folder" needs pool.folder: name what `cohmap labels` made')
+        return self
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, handler: SerializerFunctionWrapHandler) -> dict[str, object]:
+        """Without `validation` where it is what it always was: a run goes on only with the settings it began with."""
+        settings: dict[str, object] = handler(self)
+        if self.validation == "simulated":
+            settings.pop("validation")
+        return settings
 
 
 class NetworkSettings(Table):

@@ -15,6 +15,37 @@ HalfArray = npt.NDArray[np.float16]
 
 
 @dataclass(frozen=True)
+class Origin:
+    """Where a real example comes from.
+
+    Attributes
+    ----------
+    reference, secondary
+        Dates of the images, YYYY-MM-DD.
+    days
+        From the one to the other.
+    looks
+        Independent samples in the window of its label.
+    turns
+        How often the phase turns within that window, None where noise hides it; a boxcar's label is worth less the
+        more it does.
+    block
+        Number of the block that it lies in.
+    line, sample
+        Where it begins in the complex images.
+    """
+
+    reference: str
+    secondary: str
+    days: int
+    looks: float
+    turns: float | None
+    block: int
+    line: float
+    sample: float
+
+
+@dataclass(frozen=True)
 class Example:
     """One scene, halves of precision being enough for a logarithm.
 
@@ -29,9 +60,11 @@ class Example:
     dates
         Number of further dates.
     coherence
-        Truth, float16, shape (size, size).
+        Truth, float16, shape (size, size); NaN where it isn't known.
     spacing
         Pixel spacing in metres.
+    origin
+        Of a real pair; None for a simulated one.
     """
 
     images: HalfArray
@@ -39,6 +72,7 @@ class Example:
     dates: int
     coherence: HalfArray
     spacing: float
+    origin: Origin | None = None
 
 
 def simulated_example(seed: int, number: int, size: int) -> Example:

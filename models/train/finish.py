@@ -17,7 +17,7 @@ from models.train import checkpoint
 from models.train.config import TrainConfig
 from models.train.loop import HISTORY
 from models.train.networks import build, layout
-from models.train.pool import Pool
+from models.train.supply import kept_aside
 from models.train.validate import Validation, validate
 
 NAME = "{name}.safetensors"
@@ -39,7 +39,7 @@ def finish(config: TrainConfig, output: Path, *, version: str) -> Path:
     assert resumed is not None  # noqa: S101 - the loop ends with a checkpoint
     step, average = resumed
     network.load_state_dict(average)
-    found = validate(network.eval(), Pool(output / "validation"), config.validation_scenes, where)
+    found = validate(network.eval(), kept_aside(config, output), config.validation_scenes, where)
     card = describe(config, output, found, step, version)
     scale = round(found.sigma_scale, 4)
     weights = Weights(layout(config.network), average, card, scale, config.network.kind)
@@ -80,6 +80,13 @@ def as_text(card: dict[str, Any]) -> str:
         if simulated
         else f"the examples in `{settings['pool']['folder']}`."
     )
+    on_places = settings["pool"].get("validation") == "folder"
+    aside = (
+        f"places kept aside in `{settings['pool']['folder']}`; truth is complex pairs' coherence, an estimate too"
+        if on_places
+        else "simulated scenes kept aside; simulated truth"
+    )
+    truth = "simulated" if simulated else "an estimate from complex pairs, averaged over a window"
     return f"""# {card["name"]}
 
 Coherence and its standard deviation from two detected images, and further dates of the stack where there are any.
@@ -89,7 +96,7 @@ Coherence and its standard deviation from two detected images, and further dates
   {settings["batch"]} pieces of {settings["side"]} x {settings["side"]} pixels, {card["cpu_hours"]} CPU-hours.
 - Command: `cohmap train {card["name"]}`; the same settings and seed give the same weights on the same kind of machine.
 
-Validation (scenes of the same kind, kept aside; simulated truth): RMSE {validation["rmse"]:.3f}, bias
+Validation ({aside}): RMSE {validation["rmse"]:.3f}, bias
 {validation["bias"]:+.3f}; before scaling, {validation["inside_68"]:.0%} of the errors lie within one sigma and
 {validation["inside_90"]:.0%} within 1.645; sigma is scaled by {validation["sigma_scale"]:.3f}.
 
@@ -97,7 +104,7 @@ Validation (scenes of the same kind, kept aside; simulated truth): RMSE {validat
 |---|{"---|" * (len(BINS) - 1)}
 | RMSE | {rows} |
 
-Limits: truth in training is simulated; low coherence is overestimated, high coherence underestimated, as any estimate
+Limits: truth in training is {truth}; low coherence is overestimated, high coherence underestimated, as any estimate
 drawn to the mean; misregistration beyond one pixel must be removed before (the pipeline does); not for images that
 were speckle-filtered, averaged over dates or resampled more than once.
 """

@@ -21,8 +21,7 @@ from models.train.batch import draw_batch
 from models.train.config import TrainConfig
 from models.train.loss import regression_loss
 from models.train.networks import build, predict
-from models.train.pool import Pool
-from models.train.supply import VALIDATION, Supply
+from models.train.supply import Supply, kept_aside
 from models.train.validate import Validation, validate
 
 HISTORY = "history.jsonl"
@@ -74,7 +73,7 @@ def train(config: TrainConfig, output: Path, *, device: str = "auto") -> Iterato
     resumed = checkpoint.load(output, network, optimizer, by)
     begin, average = resumed or (0, {name: value.clone() for name, value in network.state_dict().items()})
     running, seconds = _forget_after(output / HISTORY, begin), time.process_time()
-    unseen = Pool(output / VALIDATION)
+    unseen = kept_aside(config, output)
     precision: AbstractContextManager[object] = (
         torch.autocast(where.type, torch.bfloat16) if bf16_is_fast(where) else nullcontext()
     )

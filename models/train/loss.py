@@ -14,7 +14,12 @@ def regression_loss(coherence: torch.Tensor, log_variance: torch.Tensor, truth: 
     The likelihood doesn't reach the mean, so that places where it is hopeless don't count less: Gaussian likelihood
     alone lets a network neglect them. It is beta-NLL at beta = 1 but for a factor (Seitzer, Tavakoli, Antic & Martius
     2022, "On the Pitfalls of Heteroscedastic Uncertainty Estimation with Probabilistic Neural Networks", ICLR).
+
+    Pixels whose truth is NaN count for nothing: labels of real pairs don't cover all that the images do.
     """
+    known = torch.isfinite(truth)
+    if not bool(known.all()):
+        coherence, log_variance, truth = coherence[known], log_variance[known], truth[known]
     square = (coherence - truth) ** 2
     likelihood = log_variance + square.detach() * torch.exp(-log_variance)
     return MEAN_WEIGHT * square.mean() + SPREAD_WEIGHT * likelihood.mean()

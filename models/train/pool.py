@@ -1,16 +1,16 @@
 """The pool of examples: shards on disk, made once, read by random access.
 
 A shard is one array of halves of precision, shape (examples, 5, size, size): logarithms of reference and secondary
-(NaN where power isn't positive), mean and standard deviation of further dates' logarithms, and the true coherence.
-A JSON file beside it holds the number of further dates and the pixel spacing of each example. Simulated pools and pools
-made from real SLC pairs have the same form.
+(NaN where power isn't positive), mean and standard deviation of further dates' logarithms, and the true coherence (NaN
+where it isn't known). A JSON file beside it holds the number of further dates and the pixel spacing of each example,
+and of real ones where they come from. Simulated pools and pools made from real SLC pairs have the same form.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from tokenize import TokenError  # what NumPy lets through of a garbled header
 
@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.errors import ModelError
-from models.train.examples import Example
+from models.train.examples import Example, Origin
 
 CHANNELS = 5
 
@@ -30,6 +30,7 @@ class Shard:
     arrays: npt.NDArray[np.float16]
     dates: tuple[int, ...]
     spacing: tuple[float, ...]
+    origins: tuple[Origin | None, ...]
 
 
 def shard_path(folder: Path, number: int) -> Path:
@@ -40,7 +41,12 @@ def shard_path(folder: Path, number: int) -> Path:
 def write_shard(path: Path, examples: Sequence[Example]) -> None:
     """Write examples; a reader meets the whole shard or none."""
     arrays = np.stack([np.concatenate([each.images, each.context, each.coherence[None]]) for each in examples])
-    beside = {"dates": [each.dates for each in examples], "spacing": [each.spacing for each in examples]}
+    beside: dict[str, object] = {
+        "dates": [each.dates for each in examples],
+        "spacing": [each.spacing for each in examples],
+    }
+    if any(each.origin for each in examples):
+        beside["origins"] = [asdict(each.origin) if each.origin else None for each in examples]
     path.with_suffix(".json").write_text(json.dumps(beside), encoding="utf-8")
     partial = path.with_suffix(".partial")
     with partial.open("wb") as file:
@@ -100,6 +106,11 @@ class Pool:
         shard, k = self._places[number]
         return shard.arrays[k], shard.dates[k], shard.spacing[k]
 
+    def origin(self, number: int) -> Origin | None:
+        """Where an example comes from; None for a simulated one."""
+        shard, k = self._places[number]
+        return shard.origins[k]
+
 
 def _open(path: Path) -> Shard:
     try:
@@ -108,16 +119,18 @@ def _open(path: Path) -> Shard:
         beside = json.loads(path.with_suffix(".json").read_text("utf-8"))
         dates = tuple(int(number) for number in beside["dates"])
         spacing = tuple(float(number) for number in beside["spacing"])
-    except (OSError, ValueError, KeyError, TypeError, TokenError) as error:
+        told = beside.get("origins", [None] * len(dates))  # shards of simulated scenes have none
+        origins = tuple(Origin(**each) if each else None for each in told)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, TokenError) as error:
         raise ModelError(f"{path} is no shard of examples ({error}); delete it and make it again") from None
     if arrays.ndim != 4 or arrays.shape[1] != CHANNELS or arrays.shape[2] != arrays.shape[3] or arrays.dtype != np.half:
         raise ModelError(
             f"{path} has shape {arrays.shape} and type {arrays.dtype}; a shard has (examples, {CHANNELS}, size, size) "
             "and float16"
         )
-    if {len(dates), len(spacing)} != {len(arrays)}:
+    if {len(dates), len(spacing), len(origins)} != {len(arrays)}:
         raise ModelError(
-            f"{path} has {len(arrays)} examples, its .json dates of {len(dates)} and spacings of {len(spacing)}; "
-            "delete both"
+            f"{path} has {len(arrays)} examples, its .json dates of {len(dates)}, spacings of {len(spacing)} and "
+            f"origins of {len(origins)}; delete both"
         )
-    return Shard(arrays, dates, spacing)
+    return Shard(arrays, dates, spacing, origins)

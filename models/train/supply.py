@@ -8,12 +8,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from models.errors import ModelError
 from models.train.config import TrainConfig
 from models.train.pool import Pool
 from models.train.simulation import Simulation, simulate_pool
 
-POOL, VALIDATION = "pool", "validation"
-"""Folders of what is trained on and of what is kept aside."""
+POOL, TRAINING, VALIDATION = "pool", "training", "validation"
+"""Folders: of what is simulated to train on; of what real examples train on; of what is kept aside."""
 VALIDATION_SEED = 400_000
 """Added to the seed for the validation scenes; a run's training scenes and the benchmark's have others."""
 GROWN = 0.8
@@ -28,6 +29,35 @@ def shards_at(config: TrainConfig, step: int) -> int:
     return first + int((settings.shards - first) * grown)
 
 
+def training_folder(config: TrainConfig, output: Path) -> Path:
+    """Where the examples are that a run trains on: of a folder with two parts, the one for training."""
+    if config.pool.folder is None:
+        return output / POOL
+    given = Path(config.pool.folder)
+    return given / TRAINING if (given / TRAINING).is_dir() else given
+
+
+def kept_aside(config: TrainConfig, output: Path) -> Pool:
+    """What a run is validated on.
+
+    Raises
+    ------
+    ModelError
+        There is nothing, or the network can't take it whole.
+    """
+    if config.pool.validation == "simulated":
+        return Pool(output / VALIDATION)
+    from models.coherence.network import Layout
+
+    pool, lattice = Pool(Path(str(config.pool.folder)) / VALIDATION), Layout(config.network.channels).lattice
+    if pool.size % lattice:
+        raise ModelError(
+            f"the examples in {config.pool.folder} have {pool.size} pixels, and this network takes multiples of "
+            f"{lattice}; make them again with another --size"
+        )
+    return pool
+
+
 def prepare(config: TrainConfig, output: Path) -> Iterator[tuple[str, int, int]]:
     """Simulate what is validated on and what the first step draws from, unless it is there.
 
@@ -40,7 +70,7 @@ def prepare(config: TrainConfig, output: Path) -> Iterator[tuple[str, int, int]]
     aside = -(-config.validation_scenes // settings.examples_per_shard)
     count, size = settings.examples_per_shard, settings.size
     for folder, seed, shards in (
-        (VALIDATION, config.seed + VALIDATION_SEED, aside),
+        (VALIDATION, config.seed + VALIDATION_SEED, aside if settings.validation == "simulated" else 0),
         (POOL, config.seed, 0 if settings.folder else shards_at(config, 0)),
     ):
         if shards:
@@ -67,7 +97,7 @@ class Supply:
         self._config = config
         self._simulation: Simulation | None = None
         if settings.folder:
-            self._pool = Pool(Path(settings.folder))
+            self._pool = Pool(training_folder(config, output))
             return
         self._pool = Pool(output / POOL, shards_at(config, 0))
         if len(list((output / POOL).glob("shard-*.npy"))) < settings.shards:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from models.errors import ModelError
 from models.evaluate.scores import BINS
 from models.train.batch import whole_batch
 from models.train.networks import predict
@@ -49,17 +50,26 @@ class Validation:
 
 
 def validate(network: nn.Module, pool: Pool, scenes: int, device: torch.device) -> Validation:
-    """Score a network on whole scenes of the pool."""
+    """Score a network on whole scenes of the pool, where their truth is known.
+
+    Raises
+    ------
+    ModelError
+        It is known nowhere.
+    """
     errors, ratios, truths = [], [], []
     for number in range(min(scenes, len(pool))):
         batch = whole_batch(pool, number).to(device)
         with torch.no_grad():
             coherence, log_variance = predict(network, *batch.shown)
-        difference = (coherence - batch.coherence).flatten()
+        known = torch.isfinite(batch.coherence)
+        difference = (coherence - batch.coherence)[known]
         errors.append(difference.cpu().numpy())
-        ratios.append((difference.abs() * torch.exp(-0.5 * log_variance.flatten())).cpu().numpy())
-        truths.append(batch.coherence.flatten().cpu().numpy())
+        ratios.append((difference.abs() * torch.exp(-0.5 * log_variance[known])).cpu().numpy())
+        truths.append(batch.coherence[known].cpu().numpy())
     error, ratio, truth = (np.concatenate(parts) for parts in (errors, ratios, truths))
+    if not truth.size:
+        raise ModelError("what is kept aside has no truth at any pixel; make its examples again")
     place = np.minimum(np.digitize(truth, BINS) - 1, len(BINS) - 2)
     return Validation(
         rmse=float(np.sqrt(np.mean(error**2))),
