@@ -199,6 +199,10 @@ def estimate(
     reference: Annotated[str, typer.Argument(metavar="REFERENCE.tif", help="The earlier detected image.")],
     secondary: Annotated[str, typer.Argument(metavar="SECONDARY.tif", help="The later one, on the same grid.")],
     output: Annotated[str, typer.Option("--output", help="The GeoTIFF to write: band 1 coherence, band 2 sigma.")],
+    context: Annotated[
+        list[str] | None,
+        typer.Option(help="An image of a further date on that grid; give it up to four times. It helps networks."),
+    ] = None,
     estimator: Annotated[str | None, typer.Option(help="One of `cohmap estimators`.")] = None,
     window: Annotated[int | None, typer.Option(help="Window in pixels (odd), for the classical ones.")] = None,
     units: Annotated[UnitsName, typer.Option(help="What the pixels are.")] = UnitsName.linear,
@@ -218,7 +222,7 @@ def estimate(
     except ModelError as error:
         raise CohmapError(str(error)) from None
     try:
-        written = estimate_files(reference, secondary, output, chosen, units.value, terminal)
+        written = estimate_files(reference, secondary, output, chosen, units.value, terminal, context or [])
         terminal.say(f"coherence (band 1) and sigma (band 2) are in {written}")
     finally:
         terminal.stop()

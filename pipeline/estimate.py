@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +55,13 @@ def _as_options(sentence: str) -> str:
 
 
 def estimate_files(
-    reference: str, secondary: str, output: str, estimator: Estimator, units: Units, progress: Progress
+    reference: str,
+    secondary: str,
+    output: str,
+    estimator: Estimator,
+    units: Units,
+    progress: Progress,
+    context: Sequence[str] = (),
 ) -> str:
     """Estimate coherence of two rasters on one grid and write a COG: band 1 coherence, band 2 sigma.
 
@@ -63,6 +69,8 @@ def estimate_files(
     ----------
     reference, secondary, output
         Paths or URIs.
+    context
+        Those of further dates on the same grid.
 
     Returns
     -------
@@ -72,20 +80,23 @@ def estimate_files(
     Raises
     ------
     CohmapError
-        A file can't be read, the two are not on one grid, or the output is one of them or no .tif.
+        A file can't be read, they are not on one grid, the estimator takes fewer further dates, or the output is one of
+        them or no .tif.
     """
-    folder, name = _target(output, (reference, secondary))
-    images = Raster(reference, units), Raster(secondary, units)
-    grid = images[0].grid
-    _require_one_grid(images[0], images[1])
+    if len(context) > estimator.context:
+        most = f"at most {estimator.context}" if estimator.context else "no"
+        raise CohmapError(f"estimator '{estimator.name}' makes use of {most} further dates, not {len(context)}")
+    folder, name = _target(output, (reference, secondary, *context))
+    first, *others = (Raster(path, units) for path in (reference, secondary, *context))
+    grid = first.grid
+    for image in others:
+        _require_one_grid(first, image)
     for doubt in _doubts(reference, secondary):
         progress.note(doubt)
     folder.require_writable()
     height, width = grid.shape
     tiles = [Tile(row, col, TILE, (height, width)) for row in _count(height) for col in _count(width)]
-    shift = coregister.combine_shifts(
-        [coregister.estimate_shift(*(image.read(tile, 0) for image in images)) for tile in spread(tiles, SAMPLE_TILES)]
-    )
+    shifts = _shifts(first, others, spread(tiles, SAMPLE_TILES))
     product = Product(
         id=name.removesuffix(".tif"),
         kind="coherence",
@@ -101,17 +112,24 @@ def estimate_files(
         estimator=f"{estimator.name} {estimator.version}",
         reference_assets=(Path(reference).name,),
         secondary_assets=(Path(secondary).name,),
-        properties={"shift_dy": round(shift.dy, 3), "shift_dx": round(shift.dx, 3)},
+        properties={
+            "shift_dy": round(shifts[0].dy, 3),
+            "shift_dx": round(shifts[0].dx, 3),
+            "context_assets": ",".join(Path(path).name for path in context),
+        },
     )
 
     def blocks() -> Iterator[tuple[Tile, npt.NDArray[Any]]]:
-        halo, margin = estimator.halo, coregister.shift_halo(shift)
+        halo = estimator.halo
         inner = slice(halo, -halo)
         progress.start("estimate", len(tiles), 0)
         for tile in tiles:
-            around = images[1].read(tile, halo + margin)
-            pair = images[0].read(tile, halo), coregister.apply_shift_trimmed(around, shift)
-            maps = one_thread(lambda arrays: estimator.estimate(*arrays), pair)
+            moved = [
+                coregister.apply_shift_trimmed(image.read(tile, halo + coregister.shift_halo(shift)), shift)
+                for image, shift in zip(others, shifts, strict=True)
+            ]
+            shown = first.read(tile, halo), moved[0], moved[1:]
+            maps = one_thread(lambda arrays: estimator.estimate(*arrays), shown)
             yield tile, np.stack([values[inner, inner] for values in maps])
             progress.advance()
 
@@ -120,7 +138,21 @@ def estimate_files(
     return folder.address(name)
 
 
-def _target(output: str, images: tuple[str, str]) -> tuple[Folder, str]:
+def _shifts(first: Raster, others: Sequence[Raster], tiles: Sequence[Tile]) -> list[coregister.Shift]:
+    """Where each of the other images lies relative to the first, from some tiles."""
+    references = [first.read(tile, 0) for tile in tiles]
+    return [
+        coregister.combine_shifts(
+            [
+                coregister.estimate_shift(reference, image.read(tile, 0))
+                for reference, tile in zip(references, tiles, strict=True)
+            ]
+        )
+        for image in others
+    ]
+
+
+def _target(output: str, images: Sequence[str]) -> tuple[Folder, str]:
     """Folder and name of the output, once it is sure that none of the images is overwritten."""
     parent, _, name = output.rpartition("/") if "://" in output else (Path(output).parent, "", Path(output).name)
     folder = Folder(str(parent))

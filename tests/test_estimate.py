@@ -204,3 +204,34 @@ def test_settings_that_can_not_be(
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     require_sentence(cohmap("estimate", "a.tif", "b.tif", "--output", "c.tif", *option), sentence)
+
+
+def test_further_dates_are_taken_into_account(cohmap: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    ground = np.full((256, 256), 0.6)
+    rng = np.random.default_rng(6)
+    drawn = simulate_pair(ground, np.full(ground.shape, 0.1), product=product_for(10.0), rng=rng)
+    other = simulate_pair(ground, np.full(ground.shape, 0.1), product=product_for(10.0), rng=rng)
+    for name, pixels in zip("rscd", (drawn.reference, drawn.secondary, other.reference, other.secondary), strict=True):
+        write_tif(Path(f"{name}.tif"), pixels)
+    assert cohmap("estimate", "r.tif", "s.tif", "--output", "without.tif").code == 0
+    answer = cohmap("estimate", "r.tif", "s.tif", "--context", "c.tif", "--context", "d.tif", "--output", "with.tif")
+    assert answer.code == 0
+    assert not np.array_equal(bands("with.tif"), bands("without.tif"), equal_nan=True)
+    with rasterio.open("with.tif") as result:
+        assert result.tags()["CONTEXT_ASSETS"] == "c.tif,d.tif"
+
+
+@pytest.mark.usefixtures("folder")
+def test_further_dates_that_nobody_uses_are_refused(cohmap: Command) -> None:
+    command = ("estimate", "a.tif", "b.tif", "--context", "a.tif", "--output", "c.tif")
+    answer = cohmap(*command, "--estimator", "log-moments")
+    require_sentence(answer, "estimator 'log-moments' makes use of no further dates, not 1")
+    many = ("--context", "a.tif") * 4
+    require_sentence(cohmap(*command, *many), "estimator 'speckle-unet' makes use of at most 4 further dates, not 5")
+
+
+def test_a_further_date_on_another_grid_is_refused(cohmap: Command, folder: Path, images: tuple[Any, Any]) -> None:
+    write_tif(folder / "small.tif", images[0][:50])
+    answer = cohmap("estimate", "a.tif", "b.tif", "--context", "small.tif", "--output", "c.tif")
+    require_sentence(answer, "small.tif has 128 x 50 pixels", "both must be on one grid")
