@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline import __version__, cli_labels, cli_models, cli_weights
+from pipeline import __version__, cli_models, cli_slc, cli_weights
 from pipeline.compute import available_cores
 from pipeline.console import Terminal, show_plan
 from pipeline.errors import CohmapError, Stopped
@@ -33,7 +33,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.add_typer(cli_models.app)
-app.add_typer(cli_labels.app)
+app.add_typer(cli_slc.app)
 app.add_typer(cli_weights.app, name="weights")
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -65,28 +69,54 @@ def pair_coherence(
     """
     if first.ndim != 2 or first.shape != second.shape:
         raise ModelError(f"coherence takes two images of one shape, not {first.shape} and {second.shape}")
-    if min(*window, *stride) < 1 or window[0] * window[1] < 2:
-        raise ModelError(
-            f"a window of {window[0]} x {window[1]} samples every {stride[0]} x {stride[1]} gives no coherence; "
-            "take two samples at least, and steps of one at least"
-        )
     estimate, where = estimate_by(mode), resolve_device(device)
-    lines = first.shape[0]
-    aligned = np.lcm(BLOCK, stride[0])
-    step = max(aligned, STRIP // max(1, first.shape[1]) // aligned * aligned)
-    halo = -(-(REACH + window[0]) // aligned) * aligned
     strips = []
-    for start in range(0, lines, step):
-        begin, end = max(0, start - halo), min(lines, start + step + halo)
-        part = [torch.from_numpy(np.ascontiguousarray(image[begin:end])).to(where) for image in (first, second)]
-        found = estimate(part[0], part[1], window, stride).cpu().numpy()
-        inside = slice((start - begin) // stride[0], -(-(min(lines, start + step) - begin) // stride[0]))
-        strips.append(found[inside])
+    for strip in strips_of(first.shape, window, stride):
+        part = [torch.from_numpy(np.ascontiguousarray(image[strip.needed])).to(where) for image in (first, second)]
+        strips.append(estimate(part[0], part[1], window, stride).cpu().numpy()[strip.kept])
     coherence: FloatArray = np.concatenate(strips).astype(np.float32)
     if calibrated:
         coherence = curve(mode, window, band_fill(first) if fill is None else fill).invert(coherence)
     coherence[~(present(first) & present(second))[:: stride[0], :: stride[1]]] = np.nan
     return coherence
+
+
+@dataclass(frozen=True)
+class Strip:
+    """Lines that are estimated at once.
+
+    Attributes
+    ----------
+    needed
+        Lines of the images.
+    kept
+        Lines of their estimate.
+    """
+
+    needed: slice
+    kept: slice
+
+
+def strips_of(shape: tuple[int, int], window: Sides, stride: Sides) -> Iterator[Strip]:
+    """Strips of an image whose estimates, put together, are those of the whole.
+
+    Raises
+    ------
+    ModelError
+        Window or stride are below 1.
+    """
+    if min(*window, *stride) < 1 or window[0] * window[1] < 2:
+        raise ModelError(
+            f"a window of {window[0]} x {window[1]} samples every {stride[0]} x {stride[1]} gives no coherence; "
+            "take two samples at least, and steps of one at least"
+        )
+    lines, aligned = shape[0], math.lcm(BLOCK, stride[0])
+    step = max(aligned, STRIP // max(1, shape[1]) // aligned * aligned)
+    halo = -(-(REACH + window[0]) // aligned) * aligned
+    for start in range(0, lines, step):
+        begin, end = max(0, start - halo), min(lines, start + step + halo)
+        kept = slice((start - begin) // stride[0], -(-(min(lines, start + step) - begin) // stride[0]))
+        yield Strip(slice(begin, end), kept)
 
 
 def band_fill(image: ComplexArray) -> tuple[float, float]:

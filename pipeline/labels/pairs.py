@@ -36,6 +36,21 @@ def choose_pairs(dates: Sequence[dt.date], max_days: int, named: str = "") -> li
     return pairs
 
 
+def the_pair(dates: Sequence[dt.date], named: str) -> DatePair:
+    """The one pair that is named, or that there is.
+
+    Raises
+    ------
+    CohmapError
+        There are several, or not the one that is named.
+    """
+    if named.strip():
+        return _pair(named.strip(), dates)
+    if len(dates) != 2:
+        raise CohmapError(f"there are {len(dates)} dates ({_listed(dates)}); choose two with --pair 20230319-20230331")
+    return dates[0], dates[1]
+
+
 def _pair(text: str, dates: Sequence[dt.date]) -> DatePair:
     first, _, second = text.partition("-")
     days = sorted(day for day in (date_in(first), date_in(second)) if day is not None)

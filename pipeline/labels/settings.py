@@ -101,6 +101,20 @@ def parse_window(text: str) -> tuple[int, int] | None:
     raise CohmapError(f"--window {text} is not usable; give odd lines and samples, nine in all or more, such as 5x19")
 
 
+def parse_sides(option: str, text: str) -> tuple[int, int]:
+    """Two numbers written as 2x8, lines by samples.
+
+    Raises
+    ------
+    CohmapError
+        They aren't written so, or aren't positive.
+    """
+    parts = [part.strip() for part in text.lower().split("x")]
+    if len(parts) == 2 and all(part.isdigit() and int(part) > 0 for part in parts):
+        return int(parts[0]), int(parts[1])
+    raise CohmapError(f"--{option} {text} is not usable; give lines and samples, such as 1x1 or 2x8")
+
+
 def fitting_size(pixels: list[tuple[int, int]]) -> int:
     """The largest side, up to `LARGEST`, that the smallest block holds; `SMALLEST` where none does."""
     least = min(min(shape) for shape in pixels)

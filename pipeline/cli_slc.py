@@ -1,4 +1,4 @@
-"""The command that turns complex images into examples to train on."""
+"""The commands that take complex images: their coherence, and examples to train on."""
 
 from __future__ import annotations
 
@@ -9,9 +9,53 @@ import typer
 
 from models.slc.sampling import Sampling, Truth
 from pipeline.console import Terminal
-from pipeline.options import Quiet
+from pipeline.options import Device, DeviceName, Quiet
 
 app = typer.Typer()
+
+
+@app.command()
+def slc(
+    stack: Annotated[
+        list[str], typer.Argument(metavar="SLC_STACK...", help="Coregistered SLCs, in the formats of `labels`.")
+    ],
+    output: Annotated[str, typer.Option("--output", help="The GeoTIFF to write.")],
+    pair: Annotated[str, typer.Option(help="20230319-20230331, where there are more than two dates.")] = "",
+    mode: Annotated[
+        str, typer.Option(help="two-scale, boxcar, or those of the 2-D FFT: paper, interpolated, magnitudes.")
+    ] = "two-scale",
+    window: Annotated[str, typer.Option(help="Lines x samples, odd.")] = "5x19",
+    stride: Annotated[str, typer.Option(help="Lines x samples from one estimate to the next.")] = "1x1",
+    polarisation: Annotated[str | None, typer.Option(help="Which one, where there are several.")] = None,
+    dates: Annotated[str, typer.Option(help="Days of the images in order, where nothing says.")] = "",
+    device: DeviceName = Device.auto,
+    quiet: Quiet = False,
+) -> None:
+    """Coherence of two complex images, from their phase, whatever fringes there are."""
+    from pipeline.labels.pairs import parse_dates, the_pair
+    from pipeline.labels.settings import parse_sides, parse_window
+    from pipeline.slc.coherence import write_coherence
+    from pipeline.slc.stack import open_stack
+
+    sides, steps = parse_window(window), parse_sides("stride", stride)
+    terminal = Terminal(quiet=quiet)
+    try:
+        days = parse_dates(dates) if dates else None
+        opened = open_stack(stack, polarisation=polarisation, spacing=(1.0, 1.0), dates=days)
+        written = write_coherence(
+            opened,
+            the_pair(opened.dates, pair),
+            output,
+            terminal,
+            mode=mode,
+            window=sides or (5, 19),
+            stride=steps,
+            device=device.value,
+        )
+        terminal.finish()
+        terminal.say(f"coherence is in {written}")
+    finally:
+        terminal.stop()
 
 
 @app.command()
