@@ -20,7 +20,9 @@ TOO_LARGE = (
 )
 
 # What must never reach a log or an error's sentence, should a server repeat it: tokens and keys.
-SECRETS = re.compile(r"(?i)\b(bearer\s+|(?:access_|refresh_)?token[\"'=:\s]+)[^\s\"'&,;]+|\bya29\.[\w.-]+")
+SECRETS = re.compile(
+    r"(?i)\b(bearer\s+|\w*(?:token|secret|private_key)[\"']?\s*[=:]\s*[\"']?)[^\s\"'&,;]+|\bya29\.[\w.-]+"
+)
 
 
 class TooLarge(Exception):  # noqa: N818 - an instruction to the caller to split its request, not an error of the user's

@@ -21,10 +21,11 @@ from pipeline.sources.earthengine import EarthEngineSource
 from pipeline.sources.ee_failures import Garbled
 from pipeline.sources.ee_requests import Part, decode
 from tests.earthengine.conftest import HERE, StandIn, query
+from tests.earthengine.faults import Fault
 from tests.earthengine.graph import function_names
 from tests.earthengine.images import PixelGrid, RasterBand, sentinel1
 from tests.earthengine.scenes import CRS, START, image, native_grid, speckle
-from tests.earthengine.world import S1, Fault
+from tests.earthengine.world import S1
 
 
 def window(grid: PixelGrid) -> GeoBox:
