@@ -29,6 +29,8 @@ REFRESH = "1//0refresh-secret"
 def secret(standin: StandIn, monkeypatch: pytest.MonkeyPatch) -> StandIn:
     """The stand-in with a token that can be searched for."""
     monkeypatch.setattr(standin.world, "token", SECRET)
+    # a project of its own, because one process keeps the session it has already opened
+    monkeypatch.setattr(standin.world, "project", "secret-project")
     return standin
 
 
@@ -48,9 +50,8 @@ def test_an_export_with_faults_leaves_the_token_nowhere(
     answer = export(cohmap, tmp_path / "a", images, earthengine(secret), "--project", secret.world.project)
     assert answer.code == 0, answer.err
     assert len(secret.world.requests("computePixels")) > 4
-    refused = cohmap("report", str(tmp_path / "a/r.toml"), "--output", str(tmp_path / "a/out"))
-    said = f"{caplog.text} {answer.out} {answer.err} {refused.out} {refused.err}"
-    assert "computePixels" in caplog.text
+    said = f"{caplog.text} {answer.out} {answer.err}"
+    assert "computePixels" in said
     assert SECRET not in said
     assert SECRET.encode() not in everything_in(tmp_path)
 
