@@ -144,10 +144,14 @@ def _read_all(units: list[_Unit], source: Source, region: Region) -> Iterator[tu
         try:
             while running:
                 finished, _ = wait(running, return_when=FIRST_COMPLETED)
-                # what was read is kept even if a read beside it failed
-                for future in sorted(finished, key=lambda done: done.exception() is not None):
-                    together = running.pop(future)
-                    yield from zip(together, future.result(), strict=True)
+                # what was read is kept even if a read beside it failed, but nothing new is begun
+                good = [future for future in finished if future.exception() is None]
+                future = good[0] if good else finished.pop()
+                together, blocks, sound = running.pop(future), future.result(), len(good) == len(finished)
+                del finished, good, future  # they hold the pixels of every read that has ended
+                yield from zip(together, blocks, strict=True)
+                del blocks
+                if sound:
                     submit_next()
         finally:
             pool.shutdown(wait=False, cancel_futures=True)

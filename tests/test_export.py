@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -190,3 +191,37 @@ def test_an_image_that_changed_is_read_again_and_said_so(folder: Folder) -> None
     assert note.startswith("read again: 4 tiles of S1A_20230116T171412, whose images")
     assert Cube(folder, stack_name(TRACK)).entries[1]["assets"][0]["updated"] == "2024-05-06T07:08:09Z"
     assert run(Reprocessed(REGION), folder).notes == []
+
+
+@dataclass
+class Counted(ManyAtOnce):
+    """Counts how many blocks of pixels are alive at once."""
+
+    alive: int = 0
+    most: int = 0
+
+    def passes_at_once(self, window: GeoBox, bands: Sequence[str]) -> int:
+        """All of them, whatever the window."""
+        del window, bands
+        return 4
+
+    def read_many(self, items: Sequence[Pass], window: GeoBox, bands: Sequence[str]) -> list[FloatArray]:
+        """Blocks of ones that say when they are gone."""
+        blocks = [np.ones((len(bands), *window.shape), np.float32) for _ in items]
+        self.alive += len(blocks)
+        self.most = max(self.most, self.alive)
+        for block in blocks:
+            weakref.finalize(block, self._gone)
+        return blocks
+
+    def _gone(self) -> None:
+        self.alive -= 1
+
+
+def test_what_is_in_memory_does_not_grow_with_the_number_of_tiles(tmp_path: Path) -> None:
+    region = make_region(area={"bbox": [11.0505, 48.0020, 11.0900, 48.0290]})
+    assert len(region.tiles) >= 7 * 4
+    source = Counted(region, requests=2)
+    export(make_plan(region, source), source, Folder(str(tmp_path)), Listener())
+    handed_out = source.requests + 2 + 1  # under way, waiting to be written, being written
+    assert source.most <= 4 * handed_out
