@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from pipeline.passes import Pass, Track
 from pipeline.plan import PLAN, Plan
 from pipeline.progress import Progress
 from pipeline.region import Region, Tile
-from pipeline.sources import FloatArray, Source
+from pipeline.sources import FloatArray, ManySource, Source
 from pipeline.storage import Folder
 
 STAGE = "export"
@@ -62,6 +63,8 @@ def variable_name(band: str) -> str:
 def export(plan: Plan, source: Source, folder: Folder, progress: Progress) -> Outcome:
     """Read every pass and tile that isn't in the stack yet; one that is, from the same assets, is left alone.
 
+    One that was made from other assets (an image was processed anew, or has gone) is read again, and that is said.
+
     Reads run in threads, `source.requests` at once, in this process: only it needs the source's credentials.
     """
     region = plan.region
@@ -72,6 +75,7 @@ def export(plan: Plan, source: Source, folder: Folder, progress: Progress) -> Ou
         units = list(_units(plan, stacks))
         todo = [unit for unit in units if not _is_done(unit, ledger, stacks[unit.item.track], region)]
         progress.start(STAGE, len(units), len(units) - len(todo))
+        _tell_changed(todo, ledger, progress)
         for unit, values in _read_all(todo, source, region):
             stack = stacks[unit.item.track]
             for band, pixels in zip(region.bands, values, strict=True):
@@ -80,6 +84,17 @@ def export(plan: Plan, source: Source, folder: Folder, progress: Progress) -> Ou
             ledger.record(unit.key, unit.fingerprint, checksum(values), valid=round(valid, 6))
             progress.advance()
     return Outcome(len(units), len(units) - len(todo))
+
+
+def _tell_changed(todo: list[_Unit], ledger: Ledger, progress: Progress) -> None:
+    changed = [unit for unit in todo if ledger.get(unit.key) and not ledger.matches(unit.key, unit.fingerprint)]
+    if changed:
+        passes = list(dict.fromkeys(unit.item.id for unit in changed))
+        some = ", ".join(passes[:3]) + (f" and {len(passes) - 3} more" if len(passes) > 3 else "")
+        progress.note(
+            f"read again: {len(changed)} tiles of {some}, whose images, or the settings they are read with, are not "
+            "those they were exported from"
+        )
 
 
 def _list_tracks(folder: Folder, tracks: tuple[Track, ...]) -> None:
@@ -110,27 +125,60 @@ def _is_done(unit: _Unit, ledger: Ledger, stack: cube.Cube, region: Region) -> b
 
 
 def _read_all(units: list[_Unit], source: Source, region: Region) -> Iterator[tuple[_Unit, FloatArray]]:
-    """Read units in threads, yielding each as it arrives; never more than twice `source.requests` in memory."""
-    waiting = iter(units)
-    running: dict[Future[FloatArray], _Unit] = {}
+    """Read units in threads, yielding each as it arrives.
+
+    A few more reads are handed out than run at once, so that none waits for this thread while it writes; that is all
+    that is ever in memory, however many units there are.
+    """
+    waiting = _reads(units, source, region)
+    running: dict[Future[list[FloatArray]], tuple[_Unit, ...]] = {}
     with ThreadPoolExecutor(source.requests, thread_name_prefix="export") as pool:
 
         def submit_next() -> None:
-            unit = next(waiting, None)
-            if unit is not None:
-                running[pool.submit(source.read, unit.item, region.window(unit.tile), region.bands)] = unit
+            together = next(waiting, None)
+            if together is not None:
+                running[pool.submit(_read, source, together, region)] = together
 
-        for _ in range(2 * source.requests):
+        for _ in range(source.requests + max(2, source.requests // 4)):
             submit_next()
         try:
             while running:
                 finished, _ = wait(running, return_when=FIRST_COMPLETED)
-                for future in finished:
-                    unit = running.pop(future)
-                    yield unit, future.result()
+                # what was read is kept even if a read beside it failed, but nothing new is begun
+                good = [future for future in finished if future.exception() is None]
+                future = good[0] if good else finished.pop()
+                together, blocks, sound = running.pop(future), future.result(), len(good) == len(finished)
+                del finished, good, future  # they hold the pixels of every read that has ended
+                yield from zip(together, blocks, strict=True)
+                del blocks
+                if sound:
                     submit_next()
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _reads(units: list[_Unit], source: Source, region: Region) -> Iterator[tuple[_Unit, ...]]:
+    """Units that are read together: one, or passes of one tile where the source can read several at once."""
+    if not isinstance(source, ManySource):
+        yield from ((unit,) for unit in units)
+        return
+    by_tile: dict[Tile, list[_Unit]] = {}
+    for unit in units:
+        by_tile.setdefault(unit.tile, []).append(unit)
+    for tile, left in by_tile.items():
+        window = region.window(tile)
+        while left:
+            reads = math.ceil(len(left) / source.passes_at_once(window, region.bands))
+            count = math.ceil(len(left) / reads)  # reads of one size, rather than large ones and a small rest
+            yield tuple(left[:count])
+            del left[:count]
+
+
+def _read(source: Source, together: tuple[_Unit, ...], region: Region) -> list[FloatArray]:
+    window = region.window(together[0].tile)
+    if isinstance(source, ManySource):
+        return source.read_many([unit.item for unit in together], window, region.bands)
+    return [source.read(unit.item, window, region.bands) for unit in together]
 
 
 def ensure_stack(region: Region, folder: Folder, track: Track, passes: tuple[Pass, ...]) -> cube.Cube:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -61,4 +61,17 @@ class Source(Protocol):
 
         NaN where there is no data. Safe to call from several threads.
         """
+        ...
+
+
+@runtime_checkable
+class ManySource(Source, Protocol):
+    """A source that can read several passes of one window together; what a plain source can't, nobody asks of it."""
+
+    def passes_at_once(self, window: GeoBox, bands: Sequence[str]) -> int:
+        """How many passes of a window it is best to ask for together, at least 1."""
+        ...
+
+    def read_many(self, items: Sequence[Pass], window: GeoBox, bands: Sequence[str]) -> list[FloatArray]:
+        """What `read` gives for each pass, in their order."""
         ...

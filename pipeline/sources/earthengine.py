@@ -18,21 +18,25 @@ from pipeline.errors import CohmapError
 from pipeline.passes import Pass, Slice
 from pipeline.region import crs_of, to_crs
 from pipeline.sources import FloatArray, Query
-from pipeline.sources.ee_records import ANGLE, read_record
-from pipeline.sources.ee_session import HIGH_VOLUME, Patience, Session, TooLarge
+from pipeline.sources.ee_failures import TooLarge
+from pipeline.sources.ee_pace import Patience
+from pipeline.sources.ee_records import read_record, without_duplicates
+from pipeline.sources.ee_requests import (
+    SMALLEST_SPLIT,
+    Budget,
+    Part,
+    Size,
+    clean,
+    decode,
+    expression,
+    grid_of,
+    halves,
+    subject_of,
+    unpack,
+)
+from pipeline.sources.ee_session import HIGH_VOLUME, Session
 
 log = logging.getLogger(__name__)
-
-# Stands for "masked" on the way here, because what a masked pixel becomes in the answer is not documented. No power
-# and no angle has this value, and float32 holds it exactly.
-SENTINEL = -9999
-
-# Limits of one computePixels request; a pixel counts with one byte of mask in every band.
-MOST_BYTES = 48 * 2**20
-MOST_PIXELS_A_SIDE = 32768
-
-# A window of this many pixels a side that Earth Engine still finds too large won't get better by splitting.
-SMALLEST_SPLIT = 64
 
 # Images a page of the listing; the server may send fewer.
 PAGE = 1000
@@ -78,7 +82,9 @@ class EarthEngineSource:
             service_account_key=settings.service_account_key,
             credentials=credentials,
             patience=patience or Patience(),
+            requests=settings.requests,
         )
+        self._budget = Budget()
 
     def search(self, query: Query) -> list[Slice]:
         """Images of the collection that meet the query, in order of time; an empty list where there are none.
@@ -105,7 +111,7 @@ class EarthEngineSource:
                 and piece.footprint.intersects(query.area)
             ):
                 found.append(piece)
-        return sorted(found, key=lambda piece: (piece.start, piece.id))
+        return sorted(without_duplicates(found), key=lambda piece: (piece.start, piece.id))
 
     def _list(self, query: Query) -> Iterator[Mapping[str, Any]]:
         """Records of the collection's images near the area and the time span, page by page."""
@@ -137,96 +143,85 @@ class EarthEngineSource:
             parameters["pageToken"] = token
 
     def read(self, item: Pass, window: GeoBox, bands: Sequence[str]) -> FloatArray:
-        """Pixels of one pass on a window of the grid: one request, or several where Earth Engine finds it too large.
+        """Pixels of one pass on a window of the grid: what `read_many` reads of it."""
+        return self.read_many([item], window, bands)[0]
+
+    def passes_at_once(self, window: GeoBox, bands: Sequence[str]) -> int:
+        """Passes of a window that fit into one request; fewer where Earth Engine has found such requests too large."""
+        return self._budget.passes(window, len(bands))
+
+    def read_many(self, items: Sequence[Pass], window: GeoBox, bands: Sequence[str]) -> list[FloatArray]:
+        """Pixels of several passes on one window: one request, or several where Earth Engine finds it too large.
 
         Where slices overlap the pass's first one wins. Nearest neighbour unless the settings say otherwise, no
         speckle filter.
 
         Returns
         -------
-        FloatArray
-            Shape (len(bands), height, width), linear power (degrees for "angle"); NaN where masked, and where power
-            is 0 or less or infinite, which no measured power is.
+        list of FloatArray
+            One a pass, of shape (len(bands), height, width), linear power (degrees for "angle"); NaN where masked, and
+            where power is 0 or less or infinite, which no measured power is.
 
         Raises
         ------
         CohmapError
             Earth Engine refuses the request, or doesn't answer it in spite of every try.
         """
-        pieces = [piece for piece in item.slices if _is_near(piece.footprint, window)]
-        values = np.full((len(bands), *window.shape), np.nan, dtype=np.float32)
-        if pieces:
+        blocks = [np.full((len(bands), *window.shape), np.nan, dtype=np.float32) for _ in items]
+        parts = []
+        for item, values in zip(items, blocks, strict=True):
+            near = tuple(piece for piece in item.slices if _is_near(piece.footprint, window))
+            if near:
+                parts.append(Part(item.id, near, values))
+        if parts:
             self._session.open()  # the client can't build an expression before
-            self._fill(values, self._expression(pieces, bands), window, bands, item.id)
-        values[values == SENTINEL] = np.nan
-        for layer, band in zip(values, bands, strict=True):
-            if band != ANGLE:
-                layer[~((layer > 0) & (layer < np.inf))] = np.nan
-        return values
+            self._fill(parts, window, bands)
+        for values in blocks:
+            clean(values, bands)
+        return blocks
 
-    def _expression(self, pieces: Sequence[Slice], bands: Sequence[str]) -> Any:
-        """The pass as an `ee.Image`: float32, sentinel where masked.
+    def _fill(self, parts: Sequence[Part], window: GeoBox, bands: Sequence[str]) -> None:
+        """Write the window's pixels into every part, in several requests where they don't fit into one.
 
-        `mosaic` puts the last image on top, hence the reversed order. Fill is masked before anything is interpolated
-        or laid on top, and each image is resampled by itself: a mosaic has no pixel grid of its own.
+        Passes are divided first, because a window in pieces loads every image once a piece; then the window.
         """
-        import ee
-
-        powers = [band for band in bands if band != ANGLE]
-        mode = RESAMPLING.get(self.settings.resampling)
-        images = []
-        for piece in reversed(pieces):
-            asset = ee.Image(piece.id)
-            layers = []
-            if powers:
-                power = asset.select(powers)
-                power = power.updateMask(power.gt(0))
-                layers.append(power if mode is None else power.resample(mode))
-            if ANGLE in bands:
-                # Its native pixels are 13 km wide: the nearest one would be up to half a degree off.
-                layers.append(asset.select([ANGLE]).resample("bilinear"))
-            floats = [layer.toFloat() for layer in layers]
-            images.append(floats[0] if len(floats) == 1 else floats[0].addBands(floats[1]))
-        masked = ee.Image.constant(SENTINEL).toFloat()  # a float, or unmask would promote the pixels to double
-        return ee.ImageCollection(images).mosaic().unmask(masked, False)
-
-    def _fill(self, values: FloatArray, image: Any, window: GeoBox, bands: Sequence[str], subject: str) -> None:
-        """Write the window's pixels into `values`, in quarters where they don't fit into one request."""
-        if _fits(window, len(bands)):
+        size = Size.of(window, len(parts) * len(bands))
+        if self._budget.fits(size):
             try:
-                _unpack(values, self._compute(image, window, subject), bands, subject)
+                answer = self._ask(parts, window, bands)
             except TooLarge as error:
-                if max(window.shape) <= SMALLEST_SPLIT:
+                self._budget.refuse(size)
+                if len(parts) == 1 and max(window.shape) <= SMALLEST_SPLIT:
                     raise CohmapError(
-                        f"Earth Engine can't compute even {window.shape.y} x {window.shape.x} pixels of pass "
-                        f"{subject}: {error}"
+                        f"Earth Engine can't compute even {window.shape.y} x {window.shape.x} pixels of "
+                        f"{subject_of(parts)}: {error}"
                     ) from None
-                log.info("Earth Engine: %s x %s pixels of %s in quarters: %s", *window.shape, subject, error)
+                log.info("Earth Engine: %s x %s pixels of %s in parts: %s", *window.shape, subject_of(parts), error)
             else:
+                self._budget.succeed(size)
+                unpack(parts, answer, bands)
                 return
-        for rows in _halves(window.shape.y):
-            for cols in _halves(window.shape.x):
-                self._fill(values[:, rows, cols], image, window[rows, cols], bands, subject)
+        if len(parts) > 1:
+            middle = len(parts) // 2
+            self._fill(parts[:middle], window, bands)
+            self._fill(parts[middle:], window, bands)
+            return
+        for rows in halves(window.shape.y):
+            for cols in halves(window.shape.x):
+                self._fill([part.cut(rows, cols) for part in parts], window[rows, cols], bands)
 
-    def _compute(self, image: Any, window: GeoBox, subject: str) -> Any:
+    def _ask(self, parts: Sequence[Part], window: GeoBox, bands: Sequence[str]) -> Any:
+        """One request for all parts; a structured array with one field a part and band."""
         import ee
 
-        transform = window.transform
-        crs = crs_of(window)
-        grid = {
-            "dimensions": {"width": window.shape.x, "height": window.shape.y},
-            "affineTransform": {
-                "scaleX": transform.a,
-                "shearX": transform.b,
-                "translateX": transform.c,
-                "shearY": transform.d,
-                "scaleY": transform.e,
-                "translateY": transform.f,
-            },
-            **({"crsCode": f"EPSG:{crs.epsg}"} if crs.epsg else {"crsWkt": crs.to_wkt()}),
-        }
-        parameters = {"expression": image, "fileFormat": "NUMPY_NDARRAY", "grid": grid}
-        return self._session.call(ee.data.computePixels, parameters, f"pass {subject}")
+        image = expression(parts, bands, RESAMPLING.get(self.settings.resampling))
+        # not NUMPY_NDARRAY, which the client decodes: a torn file must be told from a request that it can't send
+        parameters = {"expression": image, "fileFormat": "NPY", "grid": grid_of(window)}
+
+        def ask(asked: dict[str, Any]) -> Any:
+            return decode(ee.data.computePixels(asked), parts, bands)
+
+        return self._session.call(ask, parameters, subject_of(parts))
 
 
 def _outline_to_ask_for(area: BaseGeometry) -> Polygon:
@@ -245,32 +240,3 @@ def _outline_to_ask_for(area: BaseGeometry) -> Polygon:
 def _is_near(footprint: BaseGeometry, window: GeoBox) -> bool:
     outline = box(*window.boundingbox.bbox).buffer(FOOTPRINT_MARGIN)
     return bool(to_crs(footprint, crs_of(window)).intersects(outline))
-
-
-def _fits(window: GeoBox, bands: int) -> bool:
-    height, width = window.shape
-    return height * width * bands * (4 + 1) <= MOST_BYTES and max(height, width) <= MOST_PIXELS_A_SIDE
-
-
-def _halves(length: int) -> list[slice]:
-    middle = length // 2
-    return [slice(0, middle), slice(middle, length)] if middle else [slice(0, length)]
-
-
-def _unpack(values: FloatArray, answer: Any, bands: Sequence[str], subject: str) -> None:
-    """Copy a structured array, one field a band, into ``values[band, row, column]``.
-
-    Raises
-    ------
-    CohmapError
-        The answer isn't what was asked for.
-    """
-    wanted = (set(bands), values.shape[1:])
-    fields = answer.dtype.fields or {}
-    if (set(fields), answer.shape) != wanted or any(kind.kind != "f" for kind, *_ in fields.values()):
-        raise CohmapError(
-            f"Earth Engine sent {answer.dtype} pixels of shape {answer.shape} for pass {subject} instead of floating "
-            f"bands {', '.join(bands)} of shape {values.shape[1:]}; if it does so again, report it with this sentence"
-        )
-    for index, band in enumerate(bands):
-        values[index] = answer[band]

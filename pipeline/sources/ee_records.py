@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,9 @@ from pipeline.passes import Direction, Slice, Track
 ANGLE = "angle"
 BANDS = ("VV", "VH", "HH", "HV", ANGLE)
 DIRECTIONS: Mapping[str, Direction] = {"ASCENDING": "ascending", "DESCENDING": "descending"}
+
+# A product's name: what was imaged, and four letters that tell one processing of it from another.
+PRODUCT = re.compile(r"(?P<scene>S1\w_\w{2}_GRD\w_\w{4}(_\d{8}T\d{6}){2}_\d{6}_[0-9A-F]{6})_[0-9A-F]{4}")
 
 # Sentinel-1's relative orbits count from 1 to this.
 LAST_ORBIT = 175
@@ -69,6 +73,22 @@ def read_record(record: Mapping[str, Any], area: BaseGeometry) -> Slice:
         version=str(record.get("version", "")),
         updated=str(record.get("updateTime", "")),
     )
+
+
+def without_duplicates(slices: Iterable[Slice]) -> list[Slice]:
+    """The same slices, each once: of a slice that is there in two processings, the one updated last.
+
+    A collection keeps a product's first processing beside a later one; their names differ in the last four letters.
+    Both in one pass would mix two processings along a seam.
+    """
+    newest: dict[str, Slice] = {}
+    for piece in slices:
+        product = PRODUCT.fullmatch(piece.id.rpartition("/")[2])
+        name = product["scene"] if product else piece.id
+        other = newest.get(name)
+        if other is None or (piece.updated, piece.id) > (other.updated, other.id):
+            newest[name] = piece
+    return list(newest.values())
 
 
 def _orbit_of_area(start: int, stop: int, footprint: BaseGeometry, area: BaseGeometry) -> int:

@@ -1,126 +1,26 @@
-"""One authenticated session with Earth Engine: credentials, the client's start, and failures worth another try."""
+"""One authenticated session with Earth Engine: credentials, the client's start, and requests until they succeed."""
 
 from __future__ import annotations
 
 import logging
 import os
-import random
-import ssl
-import textwrap
 import threading
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import CohmapError
+from pipeline.sources.ee_failures import Failure, Garbled, Kind, TooLarge, diagnose, one_line
+from pipeline.sources.ee_pace import Pace, Patience
+
+if TYPE_CHECKING:
+    from pipeline.sources.ee_transport import Transport
 
 log = logging.getLogger(__name__)
 
 HIGH_VOLUME = "https://earthengine-highvolume.googleapis.com"
 TOKEN_VARIABLE = "COHMAP_EE_TOKEN"  # noqa: S105 - the variable's name, not a token
-
-# What Earth Engine says of a request that a smaller window would mend; statuses differ, the words don't.
-TOO_LARGE = (
-    "total request size",
-    "user memory limit",
-    "memory capacity exceeded",
-    "computation timed out",
-    "output of image computation is too large",
-    "pixel grid dimensions",
-)
-
-
-class TooLarge(Exception):  # noqa: N818 - an instruction to the caller to split its window, not an error of the user's
-    """Earth Engine refused one request for its size, memory or time."""
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How long a transient failure (429, 5xx, a lost connection, a timeout) is put up with.
-
-    Waits grow as ``first * 2**k`` seconds up to `longest`, each drawn evenly from the upper half of that, so that
-    requests refused together don't come back together; a ``Retry-After`` that the server sends is a lower bound.
-
-    Attributes
-    ----------
-    attempts
-        Tries in all.
-    first, longest
-        Seconds.
-    deadline
-        Seconds until one request counts as lost; Earth Engine itself gives up on a computation after five minutes.
-    sleep
-        Waits that many seconds.
-    """
-
-    attempts: int = 8
-    first: float = 1.0
-    longest: float = 60.0
-    deadline: float = 330.0
-    sleep: Callable[[float], None] = time.sleep
-
-    def wait(self, attempt: int, retry_after: float | None) -> None:
-        """Wait before try number `attempt` + 1."""
-        step = min(self.first * 2.0 ** (attempt - 1), self.longest)
-        pause = step * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
-        if retry_after is not None:
-            pause = max(pause, min(retry_after, 10 * self.longest))
-        self.sleep(pause)
-
-
-@dataclass(frozen=True)
-class Failure:
-    """What is known of one failed request."""
-
-    message: str
-    status: int | None = None
-    retry_after: float | None = None
-    lost: bool = False
-    """The request or its answer never arrived."""
-
-    @property
-    def too_large(self) -> bool:
-        """Whether a smaller window would mend it."""
-        text = self.message.lower()
-        return any(words in text for words in TOO_LARGE)
-
-    @property
-    def transient(self) -> bool:
-        """Whether the same request may succeed later."""
-        return self.lost or self.status in {408, 429} or (self.status is not None and self.status >= 500)
-
-
-def diagnose(error: Exception) -> Failure:
-    """Status, message and ``Retry-After`` of what the client raised.
-
-    The client turns an HTTP error into an exception that carries only its message; status and headers are on the one
-    it was handling at the time.
-    """
-    from google.auth.exceptions import RefreshError, TransportError
-    from googleapiclient.errors import UnknownApiNameOrVersion
-
-    message = _one_line(getattr(error, "reason", None) or error)  # str() of an HttpError is a paragraph
-    if isinstance(error, RefreshError):
-        return Failure(message, lost=True) if getattr(error, "retryable", False) else Failure(message, status=401)
-    if isinstance(error, UnknownApiNameOrVersion):
-        return Failure("there is no Earth Engine API at this address")
-    answer = getattr(error, "resp", None) or getattr(error.__context__, "resp", None)
-    if answer is None:
-        return Failure(message, lost=isinstance(error, (ConnectionError, TimeoutError, ssl.SSLError, TransportError)))
-    return Failure(message, int(answer.status), _seconds(answer))
-
-
-def _one_line(message: object) -> str:
-    return textwrap.shorten(str(message) or type(message).__name__, 300, placeholder=" …")
-
-
-def _seconds(answer: Mapping[str, str]) -> float | None:
-    try:
-        return max(0.0, float(answer["retry-after"]))
-    except (KeyError, ValueError):  # absent, or the form with a date, which Google doesn't send
-        return None
 
 
 class _Client:
@@ -129,6 +29,7 @@ class _Client:
     lock = threading.Lock()
     owner: Session | None = None
     project: str | None = None
+    transport: Transport | None = None
 
 
 @dataclass(frozen=True)
@@ -148,13 +49,22 @@ class Session:
         Path of a service account's JSON key.
     credentials
         google-auth credentials from elsewhere; they go before every other kind.
+    patience
+        How long transient failures are put up with.
+    requests
+        Most requests under way at once.
     """
 
     url: str = HIGH_VOLUME
     project: str | None = None
     service_account_key: str | None = None
     credentials: Any = field(default=None, repr=False)
-    patience: Patience = Patience()
+    patience: Patience = field(default_factory=Patience)
+    requests: int = field(default=16, compare=False)
+    pace: Pace = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "pace", Pace(self.requests, self.patience))
 
     def call(self, function: Callable[[dict[str, Any]], Any], parameters: Mapping[str, Any], subject: str) -> Any:
         """Call a function of `ee.data`, again and again while what fails is transient.
@@ -162,7 +72,7 @@ class Session:
         Parameters
         ----------
         function
-            Of `ee.data`, with one argument.
+            Of `ee.data`, or one that calls it, with one argument; raises Garbled where the answer makes no sense.
         subject
             What the request is about, e.g. ``image collection 'X'``, for the error's sentence.
 
@@ -199,12 +109,17 @@ class Session:
     def _start(self, credentials: Any) -> None:
         import ee
 
+        from pipeline.sources.ee_transport import Transport
+
         # It warns of every refusal, ahead of the sentence that is made of it here.
         logging.getLogger("googleapiclient.http").setLevel(logging.ERROR)
         ee.Reset()
         ee.data.setMaxRetries(0)  # its own retries ignore Retry-After and would multiply with those here
+        _Client.transport = Transport(self.patience.deadline)
         try:
-            ee.Initialize(credentials=credentials, url=self.url, project=_Client.project)
+            ee.Initialize(
+                credentials=credentials, url=self.url, project=_Client.project, http_transport=_Client.transport
+            )
         except ee.EEException as error:
             if "no project found" in str(error):
                 raise CohmapError(
@@ -212,7 +127,6 @@ class Session:
                     "`earthengine set_project NAME` once"
                 ) from None
             raise
-        ee.data.setDeadline(1000 * self.patience.deadline)  # it has none of its own
 
     def _find_credentials(self) -> Any:
         import ee
@@ -226,7 +140,7 @@ class Session:
                 return ee.ServiceAccountCredentials(key_file=str(Path(self.service_account_key).expanduser()))
             except (OSError, ValueError) as error:
                 raise CohmapError(
-                    f"[source] service_account_key = {self.service_account_key!r} can't be used ({_one_line(error)}); "
+                    f"[source] service_account_key = {self.service_account_key!r} can't be used ({one_line(error)}); "
                     "give the path of a service account's JSON key"
                 ) from None
         token = os.environ.get(TOKEN_VARIABLE)
@@ -241,19 +155,28 @@ class Session:
             ) from None
 
     def _persist(self, request: Callable[[], Any], subject: str, attempts: int) -> Any:
+        """Make a request until it succeeds, fails for good, or has been tried often enough."""
         import ee
         from google.auth.exceptions import GoogleAuthError
         from googleapiclient.errors import Error
 
+        garbled = 0
         for attempt in range(1, attempts + 1):
-            try:
-                return request()
-            except (ee.EEException, Error, GoogleAuthError, OSError) as error:
-                failure = diagnose(error)
-                if failure.too_large:
-                    raise TooLarge(failure.message) from None
-                if not failure.transient:
-                    raise self._refusal(failure, subject) from error
+            with self.pace.turn() as sent_at:
+                try:
+                    answer = request()
+                except (ee.EEException, Error, GoogleAuthError, OSError, Garbled) as error:
+                    failure = diagnose(error)
+                else:
+                    self._go_on()
+                    return answer
+                if failure.kind is Kind.BUSY:
+                    self.pace.slow_down(sent_at, failure.retry_after)
+            if failure.kind is Kind.TOO_LARGE:
+                raise TooLarge(failure.message)
+            garbled += failure.kind is Kind.GARBLED
+            if failure.kind is Kind.REFUSED or garbled >= self.patience.garbled:
+                raise self._refusal(failure, subject)
             if attempt < attempts:
                 log.info("Earth Engine, try %d of %d: %s", attempt, attempts, failure.message)
                 self.patience.wait(attempt, failure.retry_after)
@@ -262,8 +185,22 @@ class Session:
             "kept: check the network and run the same command again"
         )
 
+    def _go_on(self) -> None:
+        restricted = _Client.transport is not None and _Client.transport.restricted
+        if self.pace.go_on(restricted=restricted):
+            log.warning(
+                "Earth Engine: project %r has used up its quota and runs restricted; going on slowly, see "
+                "https://developers.google.com/earth-engine/guides/noncommercial_tiers",
+                _Client.project,
+            )
+
     def _refusal(self, failure: Failure, subject: str) -> CohmapError:
         said = failure.message.rstrip(".")
+        if failure.kind is Kind.GARBLED:
+            return CohmapError(
+                f"Earth Engine at {self.url} answers {subject or 'the start'} with {said}; check the network, and if "
+                "it goes on, report it with this sentence"
+            )
         if failure.status == 401:
             return CohmapError(
                 f"Earth Engine does not accept your credentials ({said}); run `earthengine authenticate` again, or "
@@ -272,6 +209,11 @@ class Session:
         if failure.status in {403, 404} and subject and "asset" in said.lower():
             return CohmapError(
                 f"{subject} is not on Earth Engine, or your account may not read it ({said}); check [source] collection"
+            )
+        if failure.status == 400 and "asset" in said.lower() and "not found" in said.lower():
+            return CohmapError(
+                f"an image of {subject} is no longer on Earth Engine ({said}); run the same command again: it searches "
+                "anew, and what is finished is kept"
             )
         if failure.status == 403 or (failure.status in {400, 404} and not subject):
             return CohmapError(

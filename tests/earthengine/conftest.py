@@ -16,7 +16,7 @@ from shapely.geometry.base import BaseGeometry
 from pipeline import config
 from pipeline.sources import Query
 from pipeline.sources.earthengine import EarthEngineSource
-from pipeline.sources.ee_session import Patience
+from pipeline.sources.ee_pace import Patience
 from tests.earthengine.server import Server, serve
 from tests.earthengine.world import World
 
@@ -38,9 +38,15 @@ class Naps:
     """Stands for time.sleep: remembers how long it should have slept."""
 
     seconds: list[float] = field(default_factory=list)
+    now: float = 0.0
 
     def __call__(self, seconds: float) -> None:
         self.seconds.append(seconds)
+        self.now += seconds
+
+    def clock(self) -> float:
+        """A time that passes only in naps."""
+        return self.now
 
 
 @dataclass
@@ -60,7 +66,7 @@ class StandIn:
 
     def source(self, **settings: object) -> EarthEngineSource:
         """A source with the right token that never really waits."""
-        patience = Patience(attempts=4, deadline=30.0, sleep=self.naps)
+        patience = Patience(attempts=4, deadline=30.0, sleep=self.naps, clock=self.naps.clock)
         return EarthEngineSource(self.settings(**settings), credentials=self.credentials, patience=patience)
 
 

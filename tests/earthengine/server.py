@@ -19,12 +19,13 @@ from urllib.parse import parse_qs, unquote
 import ee
 
 from tests.earthengine.errors import EarthEngineError
+from tests.earthengine.faults import PIXELS, WEB_PAGE, Fault, Spoil, spoiled
 from tests.earthengine.functions import FUNCTIONS
 from tests.earthengine.graph import Evaluator, Value, algorithms, to_json
 from tests.earthengine.images import Image
 from tests.earthengine.listing import matches, record
 from tests.earthengine.pixels import encode_npy, read_grid
-from tests.earthengine.world import Fault, Request, World
+from tests.earthengine.world import Request, World
 
 Answer = dict[str, Any] | bytes
 
@@ -77,6 +78,7 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True  # headers and body go out as two writes; the second must not wait for the client
     server: Server
+    _counted = False
 
     def do_GET(self) -> None:
         self._serve("GET")
@@ -90,23 +92,60 @@ class Handler(BaseHTTPRequestHandler):
     def _serve(self, method: str) -> None:
         request = self._read(method)
         fault = self.server.world.record(request)
-        if fault is not None:
+        if PIXELS in request.path:
+            self._counted = True
+            self.server.world.begin()
+        if fault is None or fault.spoil is not None:
+            self._respond(request, fault)
+        else:
             self._fail(fault)
-            return
+
+    def _respond(self, request: Request, fault: Fault | None) -> None:
         try:
-            self._send(200, self._answer(request))
+            answer = self._answer(request)
         except EarthEngineError as error:
+            self.server.world.refusals[error.message] += 1
             self._send(error.status, error.to_json())
         except Exception as error:  # noqa: BLE001 - a fault of the stand-in must reach the test that meets it
             broken = EarthEngineError(f"stand-in broke down: {type(error).__name__}: {error}")
             self._send(broken.status, broken.to_json())
+        else:
+            if fault is None:
+                self._send(200, answer)
+            else:
+                self._spoil(answer if isinstance(answer, bytes) else json.dumps(answer).encode(), fault)
 
     def _fail(self, fault: Fault) -> None:
         time.sleep(fault.delay)
         if fault.status == 0:
+            self._end()
             self.close_connection = True
         else:
             self._send(fault.status, EarthEngineError(fault.message, fault.status).to_json(), fault.headers)
+
+    def _end(self) -> None:
+        """Count a request as answered: before the answer goes out, because the next one may come right after it."""
+        if self._counted:
+            self._counted = False
+            self.server.world.end()
+
+    def _spoil(self, answer: bytes, fault: Fault) -> None:
+        whole = {"Content-Length": str(len(answer))}
+        match fault.spoil:
+            case Spoil.DROPPED:
+                self.close_connection = True
+                self._send(200, answer[: len(answer) // 2], whole)
+            case Spoil.SLOW:
+                self.close_connection = True
+                self._send(200, answer[:1], whole)
+                with contextlib.suppress(ConnectionError):
+                    for place in range(1, len(answer)):
+                        time.sleep(fault.delay)
+                        self.wfile.write(answer[place : place + 1])
+            case Spoil.WEB_PAGE:
+                self._send(200, WEB_PAGE, {"Content-Type": "text/html"})
+            case _:
+                self._send(200, spoiled(answer, fault.spoil))
 
     def _read(self, method: str) -> Request:
         headers = {name.lower(): value for name, value in self.headers.items()}
@@ -121,9 +160,13 @@ class Handler(BaseHTTPRequestHandler):
     def _send(self, status: int, answer: Answer, headers: Mapping[str, str] | None = None) -> None:
         body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
         kind = "application/octet-stream" if isinstance(answer, bytes) else "application/json; charset=UTF-8"
+        self._end()
+        world = self.server.world
+        quota = {"X-Earth-Engine-Quota-Status": "parallelism_restricted=true"} if world.restricted else {}
         with contextlib.suppress(ConnectionError):  # the client gave up waiting
             self.send_response(status)
-            for name, value in {"Content-Type": kind, "Content-Length": str(len(body)), **(headers or {})}.items():
+            standard = {"Content-Type": kind, "Content-Length": str(len(body))}
+            for name, value in {**standard, **quota, **(headers or {})}.items():
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(body)

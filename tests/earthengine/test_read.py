@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
 import json
 from concurrent.futures import ThreadPoolExecutor
 
@@ -15,13 +16,16 @@ from shapely.geometry import box
 
 from pipeline.errors import CohmapError
 from pipeline.passes import Pass, Slice, Track, group
-from pipeline.sources import FloatArray, earthengine
+from pipeline.sources import FloatArray
 from pipeline.sources.earthengine import EarthEngineSource
+from pipeline.sources.ee_failures import Garbled
+from pipeline.sources.ee_requests import Part, decode
 from tests.earthengine.conftest import HERE, StandIn, query
+from tests.earthengine.faults import Fault
 from tests.earthengine.graph import function_names
 from tests.earthengine.images import PixelGrid, RasterBand, sentinel1
 from tests.earthengine.scenes import CRS, START, image, native_grid, speckle
-from tests.earthengine.world import S1, Fault
+from tests.earthengine.world import S1
 
 
 def window(grid: PixelGrid) -> GeoBox:
@@ -227,9 +231,12 @@ def test_a_band_that_is_not_there_is_named(standin: StandIn) -> None:
 
 @pytest.mark.parametrize(
     ("fields", "shape"),
-    [([("VV", "<f4")], (3, 5)), ([("VH", "<f4")], (4, 5)), ([("VV", "<i4")], (4, 5))],
+    [([("p0_VV", "<f4")], (3, 5)), ([("VV", "<f4")], (4, 5)), ([("p0_VV", "<i4")], (4, 5))],
     ids=["shape", "band", "kind"],
 )
 def test_an_answer_that_was_not_asked_for_is_refused(fields: list[tuple[str, str]], shape: tuple[int, int]) -> None:
-    with pytest.raises(CohmapError, match=r"Earth Engine sent .* instead of floating bands VV of shape \(4, 5\)"):
-        earthengine._unpack(np.empty((1, 4, 5), np.float32), np.zeros(shape, dtype=fields), ["VV"], "P")
+    answer = io.BytesIO()
+    np.save(answer, np.zeros(shape, dtype=fields))
+    part = Part("P", (), np.empty((1, 4, 5), np.float32))
+    with pytest.raises(Garbled, match=r"pixels of shape .* instead of floating bands VV of shape \(4, 5\)"):
+        decode(answer.getvalue(), [part], ["VV"])

@@ -17,10 +17,11 @@ from google.oauth2.credentials import Credentials
 
 from pipeline.errors import CohmapError
 from pipeline.sources.earthengine import EarthEngineSource
-from pipeline.sources.ee_session import Patience, Session
+from pipeline.sources.ee_pace import Patience
+from pipeline.sources.ee_session import Session
 from tests.earthengine.conftest import StandIn, query
+from tests.earthengine.faults import Fault
 from tests.earthengine.scenes import image
-from tests.earthengine.world import Fault
 
 ROOT = Path(__file__).resolve().parents[2]
 EVERYTHING = query()

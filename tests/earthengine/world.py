@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 import threading
+import time
+from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from tests.earthengine.errors import EarthEngineError
+from tests.earthengine.faults import Chance, Fault
 from tests.earthengine.images import Image, ImageCollection
 
 S1 = "COPERNICUS/S1_GRD_FLOAT"
@@ -23,30 +26,6 @@ REFUSED_PROJECT = (
     "by visiting https://console.developers.google.com/iam-admin/iam/project?project={project} and then retry. "
     "Propagation of the new permission may take a few minutes."
 )
-
-
-@dataclass
-class Fault:
-    """An answer in place of the true one.
-
-    Attributes
-    ----------
-    path
-        Regular expression that the request's path must hold.
-    status
-        HTTP status; 0 cuts the connection without an answer.
-    times
-        How many requests it befalls.
-    delay
-        Seconds before the answer.
-    """
-
-    path: str
-    status: int
-    message: str = "boom"
-    times: int = 1
-    headers: Mapping[str, str] = field(default_factory=dict)
-    delay: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -71,6 +50,16 @@ class World:
         Most assets in a page of a listing, whatever a request asks for.
     refuses_refresh
         Whether ``/token`` refuses to renew access tokens.
+    restricted
+        Whether every answer says that the project has used up its quota.
+    chance
+        What goes wrong with a share of the requests.
+    most_under_way
+        Most requests for pixels that were being answered at once so far.
+    refusals
+        How often a request was itself at fault, by what it was told.
+    latency
+        Seconds that every request for pixels takes at least.
     """
 
     def __init__(self, token: str = "right-token", project: str = "right-project") -> None:  # noqa: S107 - opens nothing
@@ -78,6 +67,12 @@ class World:
         self.project = project
         self.page = 1000
         self.refuses_refresh = False
+        self.restricted = False
+        self.chance: Chance | None = None
+        self.most_under_way = 0
+        self.latency = 0.0
+        self._under_way = 0
+        self.refusals: Counter[str] = Counter()
         self._images: dict[str, Image] = {}
         self._collections: dict[str, list[str]] = {S1: []}
         self._faults: list[Fault] = []
@@ -87,15 +82,30 @@ class World:
     def clear(self) -> None:
         """Forget images, faults and requests."""
         with self._lock:
-            self.page, self.refuses_refresh = 1000, False
+            self.page, self.refuses_refresh, self.restricted = 1000, False, False
+            self.chance, self.most_under_way, self.latency = None, 0, 0.0
+            self.refusals.clear()
             self._images, self._collections, self._faults, self._log = {}, {S1: []}, [], []
 
     def add(self, images: Iterable[Image]) -> None:
-        """Keep images as assets, each in the collection that its id begins with."""
+        """Keep images as assets, each in the collection that its id begins with; one of a known id takes its place."""
         with self._lock:
             for image in images:
+                members = self._collections.setdefault(image.id.rpartition("/")[0], [])
+                if image.id not in self._images:
+                    members.append(image.id)
                 self._images[image.id] = image
-                self._collections.setdefault(image.id.rpartition("/")[0], []).append(image.id)
+
+    def vanish(self, identifier: str) -> None:
+        """Remove an image asset."""
+        with self._lock:
+            del self._images[identifier]
+            self._collections[identifier.rpartition("/")[0]].remove(identifier)
+
+    def expire(self, token: str) -> None:
+        """From now on only this access token is accepted, as after an hour; ``/token`` gives it."""
+        with self._lock:
+            self.token = token
 
     def image(self, identifier: str) -> Image:
         """The image asset of that id."""
@@ -136,7 +146,19 @@ class World:
                 if fault.times > 0 and re.search(fault.path, request.path):
                     fault.times -= 1
                     return fault
-        return None
+            return self.chance.draw(request.path, request.body) if self.chance else None
+
+    def begin(self) -> None:
+        """A request for pixels is under way, and takes its time."""
+        with self._lock:
+            self._under_way += 1
+            self.most_under_way = max(self.most_under_way, self._under_way)
+        time.sleep(self.latency)
+
+    def end(self) -> None:
+        """One is not any more."""
+        with self._lock:
+            self._under_way -= 1
 
     def requests(self, path: str) -> list[Request]:
         """Requests so far whose path holds a regular expression."""

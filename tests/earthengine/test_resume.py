@@ -1,0 +1,71 @@
+"""A second export from Earth Engine: images that changed are read again, images that are gone leave what was read."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.archive_files import write_archive
+from tests.conftest import Command
+from tests.earthengine.conftest import StandIn
+from tests.earthengine.images import Image
+from tests.earthengine.scenes import opera_images
+from tests.earthengine.test_command import chunks, earthengine, export
+
+
+@dataclasses.dataclass
+class Exported:
+    """A finished export, and how to do it again."""
+
+    standin: StandIn
+    images: list[Image]
+    folder: Path
+    cohmap: Command
+
+    def again(self) -> tuple[str, int]:
+        """What the second run says, and how many requests for pixels it makes."""
+        before = len(self.standin.world.requests("computePixels"))
+        output = str(self.folder / "out")
+        answer = self.cohmap(
+            "export", str(self.folder / "r.toml"), "--output", output, "--project", self.standin.world.project
+        )
+        assert answer.code == 0, answer.err
+        return answer.out + answer.err, len(self.standin.world.requests("computePixels")) - before
+
+
+@pytest.fixture
+def exported(cohmap: Command, standin: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Exported:
+    files = write_archive(tmp_path / "images", days=(0, 12, 24), bands=("VV", "VH"))
+    images = opera_images(files.glob("*.tif"))
+    standin.world.add(images)
+    monkeypatch.setenv("COHMAP_EE_TOKEN", standin.world.token)
+    answer = export(cohmap, tmp_path / "a", files, earthengine(standin), "--project", standin.world.project)
+    assert answer.code == 0, answer.err
+    return Exported(standin, images, tmp_path / "a", cohmap)
+
+
+def test_three_passes_of_a_tile_take_one_request_and_three_lines_in_the_ledger(exported: Exported) -> None:
+    assert len(exported.standin.world.requests("computePixels")) == 4
+    lines = (exported.folder / "out/ledger/export.jsonl").read_text().splitlines()
+    assert len({json.loads(line)["key"] for line in lines}) == len(lines) == 3 * 4
+
+
+def test_an_asset_ingested_anew_between_two_runs_is_read_again(exported: Exported) -> None:
+    old = exported.images[1]
+    assert exported.again()[1] == 0
+    exported.standin.world.add([dataclasses.replace(old, updated=old.updated + dt.timedelta(days=1))])
+    said, requests = exported.again()
+    assert "read again: 4 tiles of S1A_20230116T171412" in said
+    assert requests == 4
+    assert exported.again()[1] == 0
+
+
+def test_a_pass_that_vanished_between_two_runs_leaves_what_was_read(exported: Exported) -> None:
+    before = chunks(exported.folder / "out")
+    exported.standin.world.vanish(exported.images[1].id)
+    assert exported.again()[1] == 0
+    assert chunks(exported.folder / "out") == before
