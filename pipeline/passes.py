@@ -49,6 +49,8 @@ class Slice:
         Outline in EPSG:4326.
     version, updated
         The source's version and update time, empty where it has none.
+    processor
+        Version of the processor that made it, e.g. ``002.91``; empty where the source doesn't say.
     """
 
     id: str
@@ -61,6 +63,7 @@ class Slice:
     data_take: str = ""
     version: str = ""
     updated: str = ""
+    processor: str = ""
 
 
 @dataclass(frozen=True)

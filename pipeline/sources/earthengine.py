@@ -17,7 +17,7 @@ from pipeline import config
 from pipeline.errors import CohmapError
 from pipeline.passes import Pass, Slice
 from pipeline.region import crs_of, to_crs
-from pipeline.sources import FloatArray, Query
+from pipeline.sources import FloatArray, Query, ee_radiometry
 from pipeline.sources.ee_records import ANGLE, read_record
 from pipeline.sources.ee_session import HIGH_VOLUME, Patience, Session, TooLarge
 
@@ -181,7 +181,10 @@ class EarthEngineSource:
             if powers:
                 power = asset.select(powers)
                 power = power.updateMask(power.gt(0))
-                layers.append(power if mode is None else power.resample(mode))
+                if self.settings.border_noise:
+                    power = ee_radiometry.without_borders(power, asset, piece)
+                power = power if mode is None else power.resample(mode)
+                layers.append(ee_radiometry.as_asked(power, asset, piece, self.settings))
             if ANGLE in bands:
                 # Its native pixels are 13 km wide: the nearest one would be up to half a degree off.
                 layers.append(asset.select([ANGLE]).resample("bilinear"))

@@ -68,6 +68,7 @@ def read_record(record: Mapping[str, Any], area: BaseGeometry) -> Slice:
         data_take=str(properties.get("missionDataTakeID", "")),
         version=str(record.get("version", "")),
         updated=str(record.get("updateTime", "")),
+        processor=str(properties.get("GRD_Post_Processing_software_version", "")),
     )
 
 
