@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import shapely
+from shapely.geometry.base import BaseGeometry
 
+from pipeline.caveats import find_caveats
 from pipeline.comparison import compare_tracks
+from pipeline.cost import Cost, count_cost
 from pipeline.errors import CohmapError
 from pipeline.passes import Pair, Pass, Track, group, make_pairs
 from pipeline.region import Region, Tile, crs_of, to_crs
@@ -29,17 +34,38 @@ class Plan:
     notes: tuple[str, ...]
 
     @cached_property
+    def footprints(self) -> dict[str, BaseGeometry]:
+        """Outlines of the passes in the grid's CRS."""
+        crs = crs_of(self.region.grid)
+        return {item.id: to_crs(item.footprint, crs) for passes in self.passes.values() for item in passes}
+
+    @cached_property
     def export_units(self) -> dict[str, tuple[Tile, ...]]:
         """Tiles to export, by pass: those of the region's tiles that the pass's footprint touches."""
-        outlines = {tile: self.region.tile_outline(tile) for tile in self.region.tiles}
-        crs = crs_of(self.region.grid)
+        tiles = self.region.tiles
+        outlines = np.array([self.region.tile_outline(tile) for tile in tiles])
         units = {}
-        for passes in self.passes.values():
-            for item in passes:
-                footprint = to_crs(item.footprint, crs)
-                shapely.prepare(footprint)
-                units[item.id] = tuple(tile for tile, outline in outlines.items() if footprint.intersects(outline))
+        for name, footprint in self.footprints.items():
+            shapely.prepare(footprint)
+            units[name] = tuple(tiles[index] for index in np.flatnonzero(shapely.intersects(footprint, outlines)))
         return units
+
+    @cached_property
+    def tile_counts(self) -> dict[Track, dict[Tile, int]]:
+        """Passes of every tile, by track."""
+        counts = {}
+        for track, passes in self.passes.items():
+            found = Counter(tile for item in passes for tile in self.export_units[item.id])
+            counts[track] = {tile: found[tile] for tile in self.region.tiles}
+        return counts
+
+    @cached_property
+    def cost(self) -> Cost:
+        """Requests, bytes, time and disk."""
+        passes: Counter[Tile] = Counter()
+        for counts in self.tile_counts.values():
+            passes.update(counts)
+        return count_cost(self.region, passes, self.pair_tiles)
 
     @property
     def pass_tiles(self) -> int:
@@ -49,11 +75,9 @@ class Plan:
     @property
     def pair_tiles(self) -> int:
         """Number of estimates: one a pair and tile that both passes cover."""
-        units = self.export_units
+        units = {name: set(tiles) for name, tiles in self.export_units.items()}
         return sum(
-            len(set(units[pair.reference]) & set(units[pair.secondary]))
-            for pairs in self.pairs.values()
-            for pair in pairs
+            len(units[pair.reference] & units[pair.secondary]) for pairs in self.pairs.values() for pair in pairs
         )
 
     @property
@@ -88,6 +112,7 @@ class Plan:
             "reads": self.pass_tiles,
             "estimates": self.pair_tiles,
             "export_bytes": self.export_bytes,
+            "cost": self.cost.to_json(),
             "notes": list(self.notes),
         }
 
@@ -135,7 +160,8 @@ def make_plan(region: Region, source: Source) -> Plan:
     pairs, notes = pair_tracks(region, {t: [(p.id, p.start) for p in members] for t, members in passes.items()})
     if region.config.change is not None:
         notes += compare_tracks(pairs, region.config.change)[1]  # better told now than after hours of work
-    return Plan(region, {t: tuple(members) for t, members in passes.items() if t in pairs}, pairs, tuple(notes))
+    paired = {track: tuple(members) for track, members in passes.items() if track in pairs}
+    return Plan(region, paired, pairs, (*notes, *find_caveats(region, paired)))
 
 
 def pair_tracks(region: Region, passes: Mapping[Track, list[Any]]) -> tuple[dict[Track, tuple[Pair, ...]], list[str]]:
