@@ -11,11 +11,10 @@ import numpy.typing as npt
 import shapely
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.collections import LineCollection, PatchCollection
+from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import BoundaryNorm
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.patches import Rectangle
 from shapely.geometry.base import BaseGeometry
 
 from pipeline.figures import DPI, EVENT, FAINT, INK, to_png
@@ -96,13 +95,13 @@ def _draw_track(axes: Axes, plan: Plan, track: Track, norm: BoundaryNorm) -> Non
 
 
 def _draw_tiles(axes: Axes, region: Region, counts: Mapping[Tile, int], norm: BoundaryNorm) -> None:
-    colours = mpl.colormaps["viridis"]
-    shapes, faces = [], []
-    for tile, count in counts.items():
-        west, south, east, north = region.tile_outline(tile).bounds
-        shapes.append(Rectangle((west, south), east - west, north - south))
-        faces.append(colours(norm(count)) if count else NO_DATA)
-    axes.add_collection(PatchCollection(shapes, facecolors=faces, edgecolors="white", linewidths=0.3))
+    colours = mpl.colormaps["viridis"].with_extremes(bad=NO_DATA)
+    edges = [region.tile_outline(tile).bounds for tile in counts]
+    corners = [[(west, south), (east, south), (east, north), (west, north)] for west, south, east, north in edges]
+    there = np.ma.masked_equal(list(counts.values()), 0)
+    axes.add_collection(
+        PolyCollection(corners, array=there, cmap=colours, norm=norm, edgecolors="white", linewidths=0.3)
+    )
 
 
 def _lines(geometry: BaseGeometry) -> list[npt.NDArray[np.float64]]:

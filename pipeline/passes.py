@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import combinations, pairwise
 from typing import Literal
 
@@ -86,7 +87,7 @@ class Pass:
         common = set.intersection(*(set(piece.hrefs) for piece in self.slices))
         return tuple(sorted(common))
 
-    @property
+    @cached_property
     def footprint(self) -> BaseGeometry:
         """Union of the slices' outlines, EPSG:4326."""
         return unary_union([piece.footprint for piece in self.slices])

@@ -9,8 +9,8 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import shapely
-from shapely.geometry.base import BaseGeometry
 
 from pipeline.caveats import find_caveats
 from pipeline.comparison import compare_tracks
@@ -34,30 +34,32 @@ class Plan:
     notes: tuple[str, ...]
 
     @cached_property
-    def footprints(self) -> dict[str, BaseGeometry]:
-        """Outlines of the passes in the grid's CRS."""
+    def touched(self) -> dict[str, npt.NDArray[np.bool_]]:
+        """Which of the region's tiles, in their order, each pass's footprint touches."""
         crs = crs_of(self.region.grid)
-        return {item.id: to_crs(item.footprint, crs) for passes in self.passes.values() for item in passes}
+        outlines = np.array([self.region.tile_outline(tile) for tile in self.region.tiles])
+        found = {}
+        for passes in self.passes.values():
+            for item in passes:
+                footprint = to_crs(item.footprint, crs)
+                shapely.prepare(footprint)
+                found[item.id] = shapely.intersects(footprint, outlines)
+        return found
 
     @cached_property
     def export_units(self) -> dict[str, tuple[Tile, ...]]:
         """Tiles to export, by pass: those of the region's tiles that the pass's footprint touches."""
         tiles = self.region.tiles
-        outlines = np.array([self.region.tile_outline(tile) for tile in tiles])
-        units = {}
-        for name, footprint in self.footprints.items():
-            shapely.prepare(footprint)
-            units[name] = tuple(tiles[index] for index in np.flatnonzero(shapely.intersects(footprint, outlines)))
-        return units
+        return {name: tuple(tiles[index] for index in np.flatnonzero(there)) for name, there in self.touched.items()}
 
     @cached_property
     def tile_counts(self) -> dict[Track, dict[Tile, int]]:
         """Passes of every tile, by track."""
-        counts = {}
-        for track, passes in self.passes.items():
-            found = Counter(tile for item in passes for tile in self.export_units[item.id])
-            counts[track] = {tile: found[tile] for tile in self.region.tiles}
-        return counts
+        tiles = self.region.tiles
+        counts = {
+            track: np.sum([self.touched[item.id] for item in passes], axis=0) for track, passes in self.passes.items()
+        }
+        return {track: dict(zip(tiles, map(int, found), strict=True)) for track, found in counts.items()}
 
     @cached_property
     def cost(self) -> Cost:
@@ -70,14 +72,16 @@ class Plan:
     @property
     def pass_tiles(self) -> int:
         """Number of reads: one a pass and tile."""
-        return sum(len(tiles) for tiles in self.export_units.values())
+        return sum(int(there.sum()) for there in self.touched.values())
 
-    @property
+    @cached_property
     def pair_tiles(self) -> int:
         """Number of estimates: one a pair and tile that both passes cover."""
-        units = {name: set(tiles) for name, tiles in self.export_units.items()}
+        there = self.touched
         return sum(
-            len(units[pair.reference] & units[pair.secondary]) for pairs in self.pairs.values() for pair in pairs
+            int((there[pair.reference] & there[pair.secondary]).sum())
+            for pairs in self.pairs.values()
+            for pair in pairs
         )
 
     @property
