@@ -29,6 +29,8 @@ class EstimatorInfo:
         What becomes of its statistic, the default first: calibrated, inverted, raw; none for networks.
     needs
         What must be done before it can be built; empty where it is ready.
+    radiometry
+        The radiometry of the images that it was trained on; empty where none is expected.
     """
 
     name: str
@@ -38,6 +40,7 @@ class EstimatorInfo:
     windows: tuple[int, ...] = ()
     modes: tuple[Mode, ...] = ()
     needs: str = ""
+    radiometry: str = ""
 
 
 @dataclass(frozen=True)
@@ -121,6 +124,15 @@ def _networks() -> dict[str, _Network]:
     return _NETWORKS | {name: imported for name in weights.names() if name not in taken}
 
 
+def radiometry_of(name: str) -> str:
+    """The radiometry that an estimator of this name was trained on, empty for statistics over a window.
+
+    Networks were trained on sigma0. Brightness itself doesn't enter them, only texture around a pixel: what a slope
+    correction adds to that is what they have not seen.
+    """
+    return "" if is_windowed(name) else "sigma0"
+
+
 def is_windowed(name: str) -> bool:
     """Whether an estimator of this name is a statistic over a window, which takes no weights."""
     return name in _WINDOWED
@@ -128,7 +140,10 @@ def is_windowed(name: str) -> bool:
 
 def available() -> list[EstimatorInfo]:
     """Every estimator there is, the default first."""
-    shipped = [EstimatorInfo(name, entry.summary, entry.source) for name, entry in _SHIPPED.items()]
+    shipped = [
+        EstimatorInfo(name, entry.summary, entry.source, radiometry=radiometry_of(name))
+        for name, entry in _SHIPPED.items()
+    ]
     classical = [
         EstimatorInfo(name, entry.summary, entry.source, entry.window, windows(name), entry.modes)
         for name, entry in _WINDOWED.items()
@@ -138,7 +153,13 @@ def available() -> list[EstimatorInfo]:
         shipped
         + classical
         + [
-            EstimatorInfo(name, entry.summary, entry.source, needs="" if name in there else entry.needs)
+            EstimatorInfo(
+                name,
+                entry.summary,
+                entry.source,
+                needs="" if name in there else entry.needs,
+                radiometry=radiometry_of(name),
+            )
             for name, entry in _networks().items()
         ]
     )

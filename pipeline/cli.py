@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import shlex
 import sys
 import warnings
@@ -97,15 +98,25 @@ def plan(
     workers: Workers = None,
     source_path: SourcePath = None,
     project: Project = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON, and nothing else.")] = False,
     quiet: Quiet = False,
 ) -> None:
     """Say which passes, pairs and tiles a run would take, and what they cost; nothing is downloaded."""
-    with open_job(region, output, workers=workers, quiet=quiet, source_path=source_path, project=project) as job:
+    from pipeline.coverage import PICTURE, draw_coverage
+
+    silent = quiet or as_json
+    with open_job(region, output, workers=workers, quiet=silent, source_path=source_path, project=project) as job:
         made, _ = job.plan()
         job.folder.write_json(PLAN, made.to_json())
+        job.folder.write_bytes(PICTURE, draw_coverage(made))
+        if as_json:
+            typer.echo(json.dumps(made.to_json(), indent=1, ensure_ascii=False))
+            return
         rate = measure_rate(open_estimator(job.region, "cpu"), job.region.config.grid.tile)
         show_plan(job.terminal.console, made, rate, available_cores() if workers is None else workers)
-        job.terminal.say(f"the plan is in {job.folder.address(PLAN)}")
+        job.terminal.say(
+            f"the plan is in {job.folder.address(PLAN)}, a picture of what it covers in {job.folder.address(PICTURE)}"
+        )
 
 
 @app.command()

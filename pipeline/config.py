@@ -16,6 +16,7 @@ from pipeline.errors import CohmapError
 
 Polarisation = Literal["VV", "VH", "HH", "HV"]
 Resampling = Literal["nearest", "bilinear", "cubic"]
+Radiometry = Literal["sigma0", "gamma0", "terrain-volume", "terrain-surface"]
 
 
 class Table(BaseModel):
@@ -99,6 +100,25 @@ class EarthEngineSource(Table):
     url: str | None = Field(None, description="API address; the high-volume endpoint by default")
     resampling: Resampling = Field("nearest", description="Earth Engine's resampling onto the region's grid")
     requests: int = Field(16, ge=1, le=40, description="requests under way at once")
+    radiometry: Radiometry = Field(
+        "sigma0",
+        description="sigma0 as delivered; gamma0 by the angle band; or gamma0 with the slope's share taken out, by the "
+        "volume or the surface model",
+    )
+    dem: str | None = Field(
+        None,
+        description="elevation model for the slope: a COPERNICUS/DEM/GLO30 collection (the default), or an image such "
+        "as USGS/SRTMGL1_003",
+    )
+    border_noise: bool = Field(
+        False, description="mask the noisy borders of images from before March 2018 (processor before 2.90)"
+    )
+
+    @model_validator(mode="after")
+    def _dem_for_slopes(self) -> EarthEngineSource:
+        if self.dem is not None and not self.radiometry.startswith("terrain-"):
+            raise ValueError("dem goes with radiometry = 'terrain-volume' or 'terrain-surface', and only with them")
+        return self
 
 
 SourceSettings = Annotated[SimulatedSource | ArchiveSource | EarthEngineSource, Field(discriminator="kind")]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
+from collections.abc import Iterator
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from pipeline.cost import EECU_TIERS, Cost
 from pipeline.plan import Plan
 
 
@@ -99,5 +102,27 @@ def show_plan(console: Console, plan: Plan, rate: float, workers: int) -> None:
         f"on {max(workers, 1)} workers like this machine's (timed on one tile: {rate:.2f} megapixels a second)",
         soft_wrap=True,
     )
+    for line in _cost_lines(plan.cost):
+        console.print(line, soft_wrap=True)
     for note in plan.notes:
         console.print(f"[yellow]note[/] {note}", soft_wrap=True)
+
+
+def _cost_lines(cost: Cost) -> Iterator[str]:
+    if cost.rate is not None and cost.seconds is not None:
+        slow, fast = cost.rate
+        soon, late = (dt.timedelta(seconds=math.ceil(edge)) for edge in cost.seconds)
+        each = f"up to {cost.passes_a_request} passes of a tile" if cost.passes_a_request else "a piece of a tile"
+        yield (
+            f"Earth Engine: {cost.requests:,} requests ({each} in one), {cost.transfer_bytes / 2**20:,.0f} MiB with "
+            f"masks; {soon} to {late} at {fast:g} to {slow:g} requests a second (assumed, not measured)"
+        )
+        tiers = ", ".join(f"{hours:,}" for hours in EECU_TIERS)
+        yield (
+            f"Earth Engine counts computation too: its noncommercial tiers allow {tiers} EECU-hours a month; what a "
+            "run takes of them, the Cloud Console shows afterwards"
+        )
+    yield (
+        f"disk: about {cost.disk_bytes / 2**20:,.0f} MiB before compression: {cost.stack_bytes / 2**20:,.0f} for the "
+        f"stacks, {cost.map_bytes / 2**20:,.0f} for pair maps and their products"
+    )

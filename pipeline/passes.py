@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import combinations, pairwise
 from typing import Literal
 
@@ -49,6 +50,8 @@ class Slice:
         Outline in EPSG:4326.
     version, updated
         The source's version and update time, empty where it has none.
+    processor
+        Version of the processor that made it, e.g. ``002.91``; empty where the source doesn't say.
     """
 
     id: str
@@ -61,6 +64,7 @@ class Slice:
     data_take: str = ""
     version: str = ""
     updated: str = ""
+    processor: str = ""
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,7 @@ class Pass:
         common = set.intersection(*(set(piece.hrefs) for piece in self.slices))
         return tuple(sorted(common))
 
-    @property
+    @cached_property
     def footprint(self) -> BaseGeometry:
         """Union of the slices' outlines, EPSG:4326."""
         return unary_union([piece.footprint for piece in self.slices])

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import shapely
 
+from pipeline.caveats import find_caveats
 from pipeline.comparison import compare_tracks
+from pipeline.cost import Cost, count_cost
 from pipeline.errors import CohmapError
 from pipeline.passes import Pair, Pass, Track, group, make_pairs
 from pipeline.region import Region, Tile, crs_of, to_crs
@@ -29,29 +34,52 @@ class Plan:
     notes: tuple[str, ...]
 
     @cached_property
-    def export_units(self) -> dict[str, tuple[Tile, ...]]:
-        """Tiles to export, by pass: those of the region's tiles that the pass's footprint touches."""
-        outlines = {tile: self.region.tile_outline(tile) for tile in self.region.tiles}
+    def touched(self) -> dict[str, npt.NDArray[np.bool_]]:
+        """Which of the region's tiles, in their order, each pass's footprint touches."""
         crs = crs_of(self.region.grid)
-        units = {}
+        outlines = np.array([self.region.tile_outline(tile) for tile in self.region.tiles])
+        found = {}
         for passes in self.passes.values():
             for item in passes:
                 footprint = to_crs(item.footprint, crs)
                 shapely.prepare(footprint)
-                units[item.id] = tuple(tile for tile, outline in outlines.items() if footprint.intersects(outline))
-        return units
+                found[item.id] = shapely.intersects(footprint, outlines)
+        return found
+
+    @cached_property
+    def export_units(self) -> dict[str, tuple[Tile, ...]]:
+        """Tiles to export, by pass: those of the region's tiles that the pass's footprint touches."""
+        tiles = self.region.tiles
+        return {name: tuple(tiles[index] for index in np.flatnonzero(there)) for name, there in self.touched.items()}
+
+    @cached_property
+    def tile_counts(self) -> dict[Track, dict[Tile, int]]:
+        """Passes of every tile, by track."""
+        tiles = self.region.tiles
+        counts = {
+            track: np.sum([self.touched[item.id] for item in passes], axis=0) for track, passes in self.passes.items()
+        }
+        return {track: dict(zip(tiles, map(int, found), strict=True)) for track, found in counts.items()}
+
+    @cached_property
+    def cost(self) -> Cost:
+        """Requests, bytes, time and disk."""
+        passes: Counter[Tile] = Counter()
+        for counts in self.tile_counts.values():
+            passes.update(counts)
+        return count_cost(self.region, passes, self.pair_tiles)
 
     @property
     def pass_tiles(self) -> int:
         """Number of reads: one a pass and tile."""
-        return sum(len(tiles) for tiles in self.export_units.values())
+        return sum(int(there.sum()) for there in self.touched.values())
 
-    @property
+    @cached_property
     def pair_tiles(self) -> int:
         """Number of estimates: one a pair and tile that both passes cover."""
-        units = self.export_units
+        there = self.touched
         return sum(
-            len(set(units[pair.reference]) & set(units[pair.secondary]))
+            int((there[pair.reference] & there[pair.secondary]).sum())
             for pairs in self.pairs.values()
             for pair in pairs
         )
@@ -88,6 +116,7 @@ class Plan:
             "reads": self.pass_tiles,
             "estimates": self.pair_tiles,
             "export_bytes": self.export_bytes,
+            "cost": self.cost.to_json(),
             "notes": list(self.notes),
         }
 
@@ -135,7 +164,8 @@ def make_plan(region: Region, source: Source) -> Plan:
     pairs, notes = pair_tracks(region, {t: [(p.id, p.start) for p in members] for t, members in passes.items()})
     if region.config.change is not None:
         notes += compare_tracks(pairs, region.config.change)[1]  # better told now than after hours of work
-    return Plan(region, {t: tuple(members) for t, members in passes.items() if t in pairs}, pairs, tuple(notes))
+    paired = {track: tuple(members) for track, members in passes.items() if track in pairs}
+    return Plan(region, paired, pairs, (*notes, *find_caveats(region, paired)))
 
 
 def pair_tracks(region: Region, passes: Mapping[Track, list[Any]]) -> tuple[dict[Track, tuple[Pair, ...]], list[str]]:

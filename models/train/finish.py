@@ -77,6 +77,7 @@ def as_text(card: dict[str, Any]) -> str:
         f"{examples} simulated scenes of {size} x {size} pixels (`models.train.examples`, seed {settings['seed']}): "
         "GRD at 10 m, area-averaged products at 20 and 30 m, other looks; textures, baselines, noise, misregistration "
         "and further dates drawn at random; coherence tied to cover in half of them only. No real image was trained on."
+        " Power is sigma0: brightness doesn't enter the network, only texture, to which a correction by terrain adds."
         if simulated
         else f"the examples in `{settings['pool']['folder']}`."
     )

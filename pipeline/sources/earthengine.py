@@ -44,8 +44,6 @@ PAGE = 1000
 # The footprint follows the valid pixels only roughly; a window this close to it still asks for the image.
 FOOTPRINT_MARGIN = 5000.0
 
-RESAMPLING = {"bilinear": "bilinear", "cubic": "bicubic"}
-
 
 class EarthEngineSource:
     """The `Source` of Sentinel-1 images on Earth Engine.
@@ -214,7 +212,7 @@ class EarthEngineSource:
         """One request for all parts; a structured array with one field a part and band."""
         import ee
 
-        image = expression(parts, bands, RESAMPLING.get(self.settings.resampling))
+        image = expression(parts, bands, self.settings)
         # not NUMPY_NDARRAY, which the client decodes: a torn file must be told from a request that it can't send
         parameters = {"expression": image, "fileFormat": "NPY", "grid": grid_of(window)}
 

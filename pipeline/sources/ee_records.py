@@ -72,6 +72,7 @@ def read_record(record: Mapping[str, Any], area: BaseGeometry) -> Slice:
         data_take=str(properties.get("missionDataTakeID", "")),
         version=str(record.get("version", "")),
         updated=str(record.get("updateTime", "")),
+        processor=str(properties.get("GRD_Post_Processing_software_version", "")),
     )
 
 
@@ -115,11 +116,14 @@ def read_footprint(outline: Mapping[str, Any]) -> BaseGeometry:
         parts: list[BaseGeometry] = [Polygon(outline["coordinates"])]
     else:
         parts = list(shapely.get_parts(shape(dict(outline))))
-    return shapely.union_all([_wrap(part) for part in parts])
+    wrapped = [_wrap(part) for part in parts]
+    return wrapped[0] if len(wrapped) == 1 else shapely.union_all(wrapped)
 
 
 def _wrap(part: BaseGeometry) -> BaseGeometry:
     west, _, east, _ = part.bounds
+    if west >= -180 and east <= 180 and east - west <= 180:
+        return shapely.make_valid(part)
     if east - west > 180:
         part = shapely.transform(part, _unroll)
     part = shapely.make_valid(part)

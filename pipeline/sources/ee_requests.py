@@ -12,15 +12,18 @@ import numpy as np
 import numpy.typing as npt
 from odc.geo.geobox import GeoBox
 
+from pipeline.config import EarthEngineSource
 from pipeline.passes import Slice
 from pipeline.region import crs_of
-from pipeline.sources import FloatArray
+from pipeline.sources import FloatArray, ee_radiometry
 from pipeline.sources.ee_failures import Garbled
 from pipeline.sources.ee_records import ANGLE
 
 # Stands for "masked" on the way here, because what a masked pixel becomes in the answer is not documented. No power
 # and no angle has this value, and float32 holds it exactly.
 SENTINEL = -9999
+
+RESAMPLING = {"bilinear": "bilinear", "cubic": "bicubic"}
 
 # Limits of one computePixels request; a pixel counts with one byte of mask in every band.
 MOST_BYTES = 48 * 2**20
@@ -128,17 +131,17 @@ def field_of(number: int, band: str) -> str:
     return f"p{number}_{band}"
 
 
-def expression(parts: Sequence[Part], bands: Sequence[str], mode: str | None) -> Any:
+def expression(parts: Sequence[Part], bands: Sequence[str], settings: EarthEngineSource) -> Any:
     """All parts as one `ee.Image`: float32, sentinel where masked.
 
     Parameters
     ----------
-    mode
-        How Earth Engine interpolates power; nearest neighbour where None.
+    settings
+        How power is interpolated (nearest neighbour by default), its radiometry, and whether borders are masked.
     """
     import ee
 
-    images = [_pass_image(part, number, bands, mode) for number, part in enumerate(parts)]
+    images = [_pass_image(part, number, bands, settings) for number, part in enumerate(parts)]
     while len(images) > 1:  # in pairs, so that the expression's depth grows with the logarithm
         pairs = zip(images[::2], images[1::2], strict=False)
         images = [one.addBands(other) for one, other in pairs] + images[len(images) // 2 * 2 :]
@@ -146,7 +149,7 @@ def expression(parts: Sequence[Part], bands: Sequence[str], mode: str | None) ->
     return images[0].unmask(masked, False)
 
 
-def _pass_image(part: Part, number: int, bands: Sequence[str], mode: str | None) -> Any:
+def _pass_image(part: Part, number: int, bands: Sequence[str], settings: EarthEngineSource) -> Any:
     """One pass as an `ee.Image`.
 
     `mosaic` puts the last image on top, hence the reversed order. Fill is masked before anything is interpolated or
@@ -155,14 +158,19 @@ def _pass_image(part: Part, number: int, bands: Sequence[str], mode: str | None)
     import ee
 
     powers = [band for band in bands if band != ANGLE]
+    mode = RESAMPLING.get(settings.resampling)
     images = []
     for piece in reversed(part.pieces):
         asset = ee.Image(piece.id)
         layers = []
         if powers:
-            power = asset.select(powers, [field_of(number, band) for band in powers])
+            power = asset.select(powers)
             power = power.updateMask(power.gt(0))
-            layers.append(power if mode is None else power.resample(mode))
+            if settings.border_noise:
+                power = ee_radiometry.without_borders(power, asset, piece)
+            power = power if mode is None else power.resample(mode)
+            power = ee_radiometry.as_asked(power, asset, piece, settings)
+            layers.append(power.rename([field_of(number, band) for band in powers]))
         if ANGLE in bands:
             # Its native pixels are 13 km wide: the nearest one would be up to half a degree off.
             layers.append(asset.select([ANGLE], [field_of(number, ANGLE)]).resample("bilinear"))

@@ -201,6 +201,7 @@ OPERATIONS: dict[str, Callable[[FloatArray, FloatArray], FloatArray]] = {
     "divide": lambda left, right: np.divide(left, right, out=np.zeros_like(left), where=right != 0),
     "gt": lambda left, right: (left > right).astype(float),
     "lt": lambda left, right: (left < right).astype(float),
+    "and": lambda left, right: ((left != 0) & (right != 0)).astype(float),
 }
 
 

@@ -7,9 +7,11 @@ import json
 import operator
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from shapely.geometry import shape
+from shapely.geometry.base import BaseGeometry
 
 from tests.earthengine.errors import EarthEngineError
 from tests.earthengine.graph import to_json
@@ -35,8 +37,7 @@ def matches(image: Image, query: str) -> bool:
 def _meets(image: Image, term: str) -> bool:
     region = REGION.fullmatch(term)
     if region:
-        area = shape(json.loads(region["region"].replace("'", '"')))
-        return image.footprint is None or bool(image.footprint.intersects(area))
+        return image.footprint is None or bool(image.footprint.intersects(_area(region["region"])))
     comparison = TERM.fullmatch(term)
     if comparison is None:
         raise EarthEngineError(f"Invalid filter: cannot parse '{term}'.")
@@ -49,6 +50,11 @@ def _meets(image: Image, term: str) -> bool:
         raise EarthEngineError(f"Invalid filter: unknown field '{field}'.")
     value = image.property(field.removeprefix("properties."))
     return value is not None and compare(value, type(value)(wanted))
+
+
+@lru_cache(maxsize=16)
+def _area(text: str) -> BaseGeometry:
+    return shape(json.loads(text.replace("'", '"')))
 
 
 def _milliseconds(text: str) -> float:

@@ -57,6 +57,7 @@ def test_what_is_sent_is_one_small_explicit_request(standin: StandIn) -> None:
     assert function_names(request.body["expression"]) == {
         "Image.load",
         "Image.select",
+        "Image.rename",
         "Image.gt",
         "Image.updateMask",
         "Image.toFloat",

@@ -39,8 +39,8 @@ def pixels(expression: Any, grid: PixelGrid) -> npt.NDArray[Any]:
 
 def test_a_function_it_does_not_know_fails_by_name(client: StandIn) -> None:
     client.world.add([image("A")])
-    with pytest.raises(ee.EEException, match=r"function Image\.sin\(value\) is not simulated"):
-        ee.Image(f"{S1}/A").sin().bandNames().getInfo()
+    with pytest.raises(ee.EEException, match=r"function Image\.cosh\(value\) is not simulated"):
+        ee.Image(f"{S1}/A").cosh().bandNames().getInfo()
 
 
 def test_an_argument_that_earth_engine_does_not_have_is_refused(client: StandIn) -> None:
