@@ -30,7 +30,7 @@ def images_of(path: Path) -> list[Image]:
         real = sorted({str(kind) for kind in raster.dtypes if not str(kind).startswith("complex")})
         if real:
             raise CohmapError(
-                f"{path} holds {', '.join(real)}, not complex numbers; labels need the phase: give the SLC itself"
+                f"{path} holds {', '.join(real)}, not complex numbers; the phase is what is measured: give the SLC"
             )
         spacing, shape = _spacing(raster), (int(raster.height), int(raster.width))
         names = [str(name or "") for name in raster.descriptions]

@@ -92,7 +92,7 @@ def open_stack(
             raise CohmapError(f"{by_date[day].source} and {image.source} are both of {day}; leave one out")
         by_date[day] = image
     if len(by_date) < 2:
-        raise CohmapError(f"{addresses[0]} has one date only ({days[0]}); a label needs two: give more files")
+        raise CohmapError(f"{addresses[0]} has one date only ({days[0]}); a coherence takes two: give more files")
     first = chosen[0]
     for image in chosen:
         if image.shape != first.shape:
