@@ -136,7 +136,7 @@ def a_garbled_array(folder: Path) -> Path:
     [
         (nothing, "there is no SLC stack .*nowhere; name files or a folder"),
         (an_empty_folder, "holds no SLC: looked for .tif"),
-        (magnitudes, "20230307.tif holds float32, not complex numbers; .*give the SLC itself"),
+        (magnitudes, "20230307.tif holds float32, not complex numbers; .*give the SLC"),
         (one_date, r"has one date only \(2023-03-07\); a coherence takes two: give more files"),
         (two_shapes, "has 20 x 30 samples, .* 24 x 30; a stack is coregistered: crop or resample"),
         (a_date_twice, "are both of 2023-03-07; leave one out"),
