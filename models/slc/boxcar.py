@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from models.slc.windows import Sides, cleaned, margins, padded, window_sums
+from models.slc.windows import Sides, cleaned, margins, padded, products, window_sums
 
 
 def boxcar(first: torch.Tensor, second: torch.Tensor, window: Sides, stride: Sides = (1, 1)) -> torch.Tensor:
@@ -25,10 +25,8 @@ def boxcar(first: torch.Tensor, second: torch.Tensor, window: Sides, stride: Sid
         In [0, 1], NaN where a window has no sample; shape (…, ceil(height / stride), ceil(width / stride)).
     """
     (one, there), (two, here) = cleaned(first), cleaned(second)
-    both = there & here
-    cross = torch.where(both, one * two.conj(), 0.0)
-    powers = [torch.where(both, image.real**2 + image.imag**2, 0.0) for image in (one, two)]
-    return normalised(*(window_sums(padded(part, *margins(window)), window, stride) for part in (cross, *powers)))
+    parts = products(one, two, there & here)
+    return normalised(*(window_sums(padded(part, *margins(window)), window, stride) for part in parts))
 
 
 def normalised(cross: torch.Tensor, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:

@@ -11,7 +11,7 @@ import math
 
 import torch
 
-from models.slc.windows import Sides, cleaned, margins, padded, windows
+from models.slc.windows import Sides, cleaned, margins, padded, products, windows
 
 AT_ONCE = 1 << 15
 """Windows transformed at a time: 2 kB each at 16 x 16."""
@@ -48,10 +48,8 @@ def fourier(
     """
     (one, there), (two, here) = cleaned(first), cleaned(second)
     both = there & here
-    cross = torch.where(both, one * two.conj(), 0.0)
-    if magnitudes:
-        weights = [torch.where(both, image.real**2 + image.imag**2, 0.0) for image in (one, two)]
-    else:
+    cross, *weights = products(one, two, both)
+    if not magnitudes:
         cross = torch.where(both, cross / cross.abs().clamp(min=torch.finfo(cross.real.dtype).tiny), 0.0)
         weights = [both.to(cross.real.dtype)]
     cross, *weights = (windows(padded(part, *margins(window)), window, stride) for part in (cross, *weights))

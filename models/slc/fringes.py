@@ -50,6 +50,11 @@ class Fringes:
         """Models of chosen nodes only, one after the other; a mask of shape (…, rows, cols)."""
         return Fringes(self.frequency[chosen], self.gradient[chosen])
 
+    def frequency_at(self, rows: torch.Tensor | float, cols: torch.Tensor | float) -> tuple[torch.Tensor, torch.Tensor]:
+        """Cycles a sample along rows and columns, so many rows and columns from each node."""
+        (down, right), (bend, twist, sway) = self.frequency.unbind(-1), self.gradient.unbind(-1)
+        return down + bend * rows + twist * cols, right + twist * rows + sway * cols
+
     def phase(self, rows: torch.Tensor, cols: torch.Tensor) -> torch.Tensor:
         """Phase in cycles, shape (…, node rows, node cols, len(rows), len(cols))."""
         (down, right), (bend, twist, sway) = self.frequency.unbind(-1), self.gradient.unbind(-1)
@@ -183,13 +188,11 @@ def common_frequency(power: torch.Tensor, neighbours: int, stride: int) -> tuple
 def _power_along(model: Fringes, power: torch.Tensor, neighbours: int, stride: int) -> torch.Tensor:
     """Mean power of the spectra around where a model expects the fringe, comparable to that of `common_frequency`."""
     steps, taper = _steps(power, neighbours), _taper(power, neighbours)
-    (bend, twist, sway) = model.gradient.unbind(-1)
     pieces = power.unfold(-3, neighbours, stride).unfold(-3, neighbours, stride)  # (…, rows, cols, bins, 5, 5)
-    total = torch.zeros_like(bend)
+    total = torch.zeros_like(model.frequency[..., 0])
     for i, j in ((i, j) for i in range(neighbours) for j in range(neighbours)):
-        down = model.frequency[..., 0] + bend * steps[i] + twist * steps[j]
-        right = model.frequency[..., 1] + twist * steps[i] + sway * steps[j]
-        place = [(value * SEARCH).round().long() % SEARCH for value in (down, right)]
+        expected = model.frequency_at(steps[i], steps[j])
+        place = [(value * SEARCH).round().long() % SEARCH for value in expected]
         found = pieces[..., i, j].gather(-1, (place[0] * SEARCH + place[1])[..., None])[..., 0]
         total = total + (taper[i] * taper[j] / taper.sum() ** 2) * found
     return total

@@ -16,7 +16,7 @@ from models.slc.boxcar import normalised
 from models.slc.evened import LIMIT, evened
 from models.slc.fringes import SEARCH, SPACING, Fringes, Nodes, fringe_models, look, wrapped
 from models.slc.refine import correction, opposite
-from models.slc.windows import Sides, margins, padded, window_sums, windows
+from models.slc.windows import Sides, margins, padded, products, window_sums, windows
 
 
 @dataclass(frozen=True)
@@ -75,9 +75,7 @@ def two_scale(
         In [0, 1], NaN where a window has no sample; shape (…, ceil(height / stride), ceil(width / stride)).
     """
     (one, there), (two, here) = evened(first, limit), evened(second, limit)
-    both = there & here
-    powers = [torch.where(both, image.real**2 + image.imag**2, 0.0) for image in (one, two)]
-    cross = one * two.conj()
+    cross, *powers = products(one, two, there & here)
     sums = _level_sums(cross.reshape(-1, *cross.shape[-2:]), window).reshape(cross.shape)
     sums = sums[..., :: stride[0], :: stride[1]]
     return normalised(sums, *(window_sums(padded(power, *margins(window)), window, stride) for power in powers))
@@ -170,12 +168,9 @@ def _missed(seen: Nodes, models: Fringes) -> torch.Tensor:
     node = [torch.arange(side, device=own.device) for side in (own.shape[1], own.shape[2])]
     last = (models.frequency.shape[1] - 1, models.frequency.shape[2] - 1)
     block = [((part + COARSE.nodes // 2) // COARSE.nodes).clamp(max=end) for part, end in zip(node, last, strict=True)]
-    (down, right), (bend, twist, sway) = (
-        part[:, block[0]][:, :, block[1]].unbind(-1) for part in (models.frequency, models.gradient)
-    )
+    nearest = Fringes(*(part[:, block[0]][:, :, block[1]] for part in (models.frequency, models.gradient)))
     y, x = (SPACING * (part - COARSE.nodes * place).to(own.dtype) for part, place in zip(node, block, strict=True))
-    y = y[:, None]
-    expected = torch.stack([down + bend * y + twist * x, right + twist * y + sway * x], -1)
+    expected = torch.stack(nearest.frequency_at(y[:, None], x), -1)
     missed = clear & (wrapped(own - expected).square().sum(-1) > OFF**2)
     spread = torch.nn.functional.max_pool2d(missed[:, None].to(own.dtype), 3, 1, 1)[:, 0]
     return spread > 0

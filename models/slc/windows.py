@@ -17,6 +17,15 @@ def cleaned(image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.where(there, image, 0.0), there
 
 
+def products(
+    first: torch.Tensor, second: torch.Tensor, both: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """z1 conj(z2), |z1|^2 and |z2|^2, 0 where one of the images has no sample."""
+    powers = (torch.where(both, image.real**2 + image.imag**2, 0.0) for image in (first, second))
+    one, two = powers
+    return torch.where(both, first * second.conj(), 0.0), one, two
+
+
 def padded(image: torch.Tensor, before: Sides, after: Sides) -> torch.Tensor:
     """Zeros around the last two axes; complex images too."""
     return functional.pad(image, (before[1], after[1], before[0], after[0]))
