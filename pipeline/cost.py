@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline.config import EarthEngineSource
 from pipeline.region import Region, Tile
-from pipeline.sources.ee_requests import BYTES_A_VALUE, MOST_BANDS, MOST_BYTES, MOST_PIXELS_A_SIDE
+from pipeline.sources.ee_requests import BYTES_A_VALUE, MOST_PIXELS_A_SIDE, Size
 
 VALUE_BYTES = 4
 MOST_REQUESTS_A_SECOND = 100.0
@@ -99,7 +99,7 @@ def passes_a_request(shape: tuple[int, int], bands: int) -> int:
     """How many passes of a window fit into one Earth Engine request; 0 where not even one does."""
     if max(shape) > MOST_PIXELS_A_SIDE:
         return 0
-    return min(MOST_BYTES // (math.prod(shape) * bands * BYTES_A_VALUE), MOST_BANDS // bands)
+    return Size(*shape, bands).repeats()
 
 
 def requests_of(shape: tuple[int, int], bands: int, passes: int) -> int:

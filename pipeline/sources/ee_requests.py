@@ -56,6 +56,10 @@ class Size:
         """As Earth Engine counts them."""
         return self.height * self.width * self.bands * BYTES_A_VALUE
 
+    def repeats(self, most: int = MOST_BYTES) -> int:
+        """How many of this size, their bands side by side, fit into one request of so many bytes."""
+        return min(most // max(self.bytes, 1), MOST_BANDS // self.bands)
+
 
 class Budget:
     """How large a request may be: Earth Engine's limits, and less where it fails within them.
@@ -79,7 +83,7 @@ class Budget:
 
     def passes(self, window: GeoBox, bands: int) -> int:
         """How many passes of a window fit; 1 where not even one does."""
-        return max(1, min(self._most // max(Size.of(window, bands).bytes, 1), MOST_BANDS // bands))
+        return max(1, Size.of(window, bands).repeats(self._most))
 
     def succeed(self, size: Size) -> None:
         """A request was answered."""
