@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import get_args
 
 from models import weights
-from models.coherence.tables import Mode, windows
+from models.coherence.spacing import LEARNED, PUBLISHED, nearest_spacing
+from models.coherence.tables import Mode, find_table, windows
 from models.errors import ModelError
 from models.estimator import Estimator
 
@@ -195,13 +196,27 @@ def get(
         No such estimator, or it has no such window or mode, or no calibration near this spacing, or no such device,
         or its weights are not there.
     """
+    check(name, window=window, mode=mode, spacing=spacing)
     if name in _WINDOWED:
         entry = _WINDOWED[name]
-        size = entry.window if window is None else window
-        return _classical(name, size, _checked_mode(name, entry, mode), spacing, device)
+        return _classical(name, window or entry.window, _checked_mode(name, entry, mode), spacing, device)
+    return _trained(name, spacing, device) if _is_ours(name) else _network(name, spacing, device)
+
+
+def check(name: str = DEFAULT, *, window: int | None = None, mode: str | None = None, spacing: float = 10.0) -> None:
+    """Refuse what `get` refuses, in a moment: but for devices and files that can't be read, which take PyTorch to tell.
+
+    Raises
+    ------
+    ModelError
+        As `get`.
+    """
+    if name in _WINDOWED:
+        entry = _WINDOWED[name]
+        find_table(name, entry.window if window is None else window, _checked_mode(name, entry, mode), spacing)
+        return
     networks = _SHIPPED | _networks()
-    trained = name.endswith(weights.SUFFIX)
-    if name not in networks and not trained:
+    if name not in networks and not _is_ours(name):
         known = [*networks, *_WINDOWED]
         close = difflib.get_close_matches(name, known, n=2)
         hint = f"did you mean {' or '.join(repr(match) for match in close)}? " if close else ""
@@ -209,13 +224,16 @@ def get(
     for key, value in (("window", window), ("mode", mode)):
         if value is not None:
             raise ModelError(f"estimator '{name}' is a network and has no {key}; leave {key} out")
-    if name in _SHIPPED or trained:
-        return _trained(name, spacing, device)
-    if name not in weights.names():
+    if not _is_ours(name) and name not in weights.names():
         raise ModelError(
             f"estimator '{name}' has no weights in {weights.folder()}; get them with {networks[name].needs}"
         )
-    return _network(name, spacing, device)
+    nearest_spacing(name, LEARNED if _is_ours(name) else PUBLISHED, spacing)
+
+
+def _is_ours(name: str) -> bool:
+    """Whether the name means a network of ours: shipped, or a file that `cohmap train` made."""
+    return name in _SHIPPED or name.endswith(weights.SUFFIX)
 
 
 def _classical(name: str, window: int, mode: Mode, spacing: float, device: str) -> Estimator:

@@ -96,7 +96,7 @@ def _draw_track(axes: Axes, plan: Plan, track: Track, norm: BoundaryNorm) -> Non
 
 def _draw_tiles(axes: Axes, region: Region, counts: Mapping[Tile, int], norm: BoundaryNorm) -> None:
     colours = mpl.colormaps["viridis"].with_extremes(bad=NO_DATA)
-    edges = [region.tile_outline(tile).bounds for tile in counts]
+    edges = shapely.bounds(region.outlines(list(counts)))
     corners = [[(west, south), (east, south), (east, north), (west, north)] for west, south, east, north in edges]
     there = np.ma.masked_equal(list(counts.values()), 0)
     axes.add_collection(

@@ -13,6 +13,21 @@ from pipeline.errors import CohmapError
 from pipeline.region import Region
 
 
+def check_estimator(region: Region) -> None:
+    """Refuse a region whose estimator can't be, without the seconds that loading it takes.
+
+    Raises
+    ------
+    CohmapError
+        There is no such estimator, window or mode, none for this pixel spacing, or it has no weights.
+    """
+    settings = region.config.estimator
+    try:
+        registry.check(settings.name, window=settings.window, mode=settings.mode, spacing=region.config.grid.spacing)
+    except ModelError as error:
+        raise CohmapError(f"[estimator] {error}") from None
+
+
 def open_estimator(region: Region, device: str) -> Estimator:
     """The region's estimator, ready.
 

@@ -47,7 +47,12 @@ class _Unit:
 
 def unit_key(track: Track, pass_id: str, tile: Tile) -> str:
     """The unit's name in the ledger."""
-    return f"{track}/{pass_id}/{tile.key}"
+    return f"{pass_key(track, pass_id)}/{tile.key}"
+
+
+def pass_key(track: Track, pass_id: str) -> str:
+    """What the ledger's names of a pass's units begin with."""
+    return f"{track}/{pass_id}"
 
 
 def stack_name(track: Track) -> str:

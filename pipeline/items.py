@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -173,9 +173,9 @@ def link_origins(
         item.add_link(pystac.Link(role, origin, pystac.MediaType.GEOJSON, str(origin.properties["title"])))
 
 
-def footprint(region: Region, tiles: Iterable[Tile]) -> BaseGeometry:
+def footprint(region: Region, tiles: Sequence[Tile]) -> BaseGeometry:
     """Outline in EPSG:4326 of the given tiles (of the grid where there are none), cut to the area where maps are."""
-    union = shapely.union_all([region.tile_outline(tile) for tile in tiles] or [box(*region.grid.boundingbox.bbox)])
+    union = shapely.union_all(region.outlines(tiles) if tiles else [box(*region.grid.boundingbox.bbox)])
     if region.config.products.clip and union.intersects(region.area_on_grid):
         union = union.intersection(region.area_on_grid)
     to_degrees = crs_of(region.grid).transformer_to_crs(CRS("EPSG:4326"))

@@ -11,7 +11,7 @@ from pipeline.compute import Pool
 from pipeline.config import ArchiveSource
 from pipeline.console import Terminal
 from pipeline.errors import CohmapError, Stopped
-from pipeline.estimator import open_estimator
+from pipeline.estimator import check_estimator, open_estimator
 from pipeline.interrupts import sigterm_is_ctrl_c
 from pipeline.plan import Plan, make_plan, require_own
 from pipeline.region import Region, open_region
@@ -86,12 +86,17 @@ def open_job(
     *,
     workers: int | None = None,
     scheduler: str | None = None,
-    device: str = "auto",
+    device: str | None = None,
     quiet: bool = False,
     source_path: str | None = None,
     project: str | None = None,
 ) -> Iterator[Job]:
     """Open a region and lock its output folder for one command; work that was stopped can be resumed by another.
+
+    Parameters
+    ----------
+    device
+        Where to estimate; None for a command that doesn't.
 
     Raises
     ------
@@ -108,10 +113,13 @@ def open_job(
         require_own(folder, opened)
         if leftovers := folder.sweep():
             terminal.note(f"removed {leftovers} unfinished files of a run that was killed")
-        open_estimator(opened, device)  # a wrong name is told before anything is spent
+        # a wrong name is told before anything is spent; loading it takes seconds, which only who estimates waits for
+        check_estimator(opened)
+        if device is not None:
+            open_estimator(opened, device)
         try:
             with sigterm_is_ctrl_c(), explain_full_disk(folder), Pool(workers, scheduler) as pool:
-                yield Job(opened, folder, pool, terminal, device, project)
+                yield Job(opened, folder, pool, terminal, device or "auto", project)
             terminal.finish()
         except KeyboardInterrupt:
             raise Stopped from None

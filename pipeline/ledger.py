@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
@@ -76,6 +77,10 @@ class Ledger:
     def get(self, key: str) -> dict[str, Any] | None:
         """The last record of a unit."""
         return self._records.get(key)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """The last record of every unit."""
+        return iter(self._records.values())
 
     def matches(self, key: str, fingerprint: str) -> bool:
         """Whether the unit was finished from exactly these inputs."""

@@ -37,7 +37,7 @@ class Plan:
     def touched(self) -> dict[str, npt.NDArray[np.bool_]]:
         """Which of the region's tiles, in their order, each pass's footprint touches."""
         crs = crs_of(self.region.grid)
-        outlines = np.array([self.region.tile_outline(tile) for tile in self.region.tiles])
+        outlines = self.region.outlines(self.region.tiles)
         found = {}
         for passes in self.passes.values():
             for item in passes:

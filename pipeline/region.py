@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -86,7 +86,11 @@ class Region:
     @cached_property
     def tiles(self) -> tuple[Tile, ...]:
         """Tiles that touch the area, row by row."""
-        return tuple(tile for tile in self._all_tiles() if self.tile_outline(tile).intersects(self.area_on_grid))
+        tiles = list(self._all_tiles())
+        shapely.prepare(self.area_on_grid)
+        return tuple(
+            tiles[index] for index in np.flatnonzero(shapely.intersects(self.area_on_grid, self.outlines(tiles)))
+        )
 
     def _all_tiles(self) -> Iterator[Tile]:
         size = self.config.grid.tile
@@ -101,7 +105,16 @@ class Region:
 
     def tile_outline(self, tile: Tile) -> BaseGeometry:
         """The tile's outline in the grid's CRS."""
-        return box(*self.window(tile).boundingbox.bbox)
+        outline: BaseGeometry = self.outlines([tile])[0]
+        return outline
+
+    def outlines(self, tiles: Sequence[Tile]) -> npt.NDArray[np.object_]:
+        """Outlines of many tiles in the grid's CRS, in their order."""
+        to_crs = self.grid.affine  # upright: `make_grid` neither turns nor shears
+        rows = np.array([(tile.rows.start, tile.rows.stop) for tile in tiles]).reshape(-1, 2) * to_crs.e + to_crs.f
+        cols = np.array([(tile.cols.start, tile.cols.stop) for tile in tiles]).reshape(-1, 2) * to_crs.a + to_crs.c
+        boxes: npt.NDArray[np.object_] = shapely.box(cols[:, 0], rows[:, 1], cols[:, 1], rows[:, 0])
+        return boxes
 
     def wants(self, track: Track) -> bool:
         """Whether the region's settings ask for this track."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline import cube, export
 from pipeline.errors import CohmapError
-from pipeline.export import stack_name, unit_key
+from pipeline.export import pass_key, stack_name, unit_key
 from pipeline.ledger import Ledger
 from pipeline.passes import Pair, Track
 from pipeline.plan import pair_tracks
@@ -62,6 +62,8 @@ def open_stacks(region: Region, folder: Folder) -> Stacks:
     stacks = Stacks(region, folder, Ledger(folder, export.STAGE))
     if not folder.exists(export.TRACKS):
         raise CohmapError(f"nothing is exported in {folder} yet; run `cohmap export` first")
+    # A pass that was never read, or holds no pixel, would be the neighbour of two others and pair with none.
+    held = {record["key"].rsplit("/", 1)[0] for record in stacks.exported if record["valid"] > 0}
     members: dict[Track, list[tuple[str, dt.datetime]]] = {}
     rule = region.config.passes
     for record in folder.read_json(export.TRACKS):
@@ -76,7 +78,7 @@ def open_stacks(region: Region, folder: Folder) -> Stacks:
             start = dt.datetime.fromisoformat(entry["start"])
             late = rule.end is not None and start.date() > rule.end
             early = rule.start is not None and start.date() < rule.start
-            if not (late or early):
+            if not (late or early) and pass_key(track, entry_id) in held:
                 members.setdefault(track, []).append((entry_id, start))
     if not members:
         raise CohmapError(f"the stacks in {folder} hold no pass that [passes] asks for; run `cohmap export` again")

@@ -14,7 +14,7 @@ from models.coherence.blocks import blocks
 from models.coherence.device import resolve_device
 from models.coherence.inputs import logarithm, summarise
 from models.coherence.network import Weights
-from models.coherence.spacing import nearest_spacing
+from models.coherence.spacing import LEARNED, nearest_spacing
 from models.coherence.stem import box
 from models.estimator import FloatArray, require_one_shape
 
@@ -23,8 +23,6 @@ SHIPPED = Path(__file__).with_name("trained")
 CODE_VERSION = "1"
 """Raised whenever the numbers change for a reason other than new weights."""
 
-SPACINGS = (10.0, 20.0, 30.0)
-"""Pixel spacings in metres that networks are trained on."""
 SURROUNDINGS = 15
 """Side in pixels of the window that must be valid to a quarter for an estimate."""
 LEAST_VALID = 0.25
@@ -61,7 +59,7 @@ class LearnedEstimator:
         self.name = name
         self.version = f"{CODE_VERSION}-{hashlib.sha256(path.read_bytes()).hexdigest()[:8]}"
         self.halo = self._network.halo
-        self.spacing = nearest_spacing(name, SPACINGS, spacing)
+        self.spacing = nearest_spacing(name, LEARNED, spacing)
         self.context = self._network.dates
 
     def estimate(

@@ -16,7 +16,7 @@ from torch.nn import functional
 from models import weights
 from models.coherence.blocks import SIDE, blocks
 from models.coherence.device import resolve_device
-from models.coherence.spacing import nearest_spacing
+from models.coherence.spacing import PUBLISHED, nearest_spacing
 from models.errors import ModelError
 from models.estimator import FloatArray, require_one_shape
 from models.resunet import ResidualUNet
@@ -25,8 +25,6 @@ from models.tiling import blend_patches
 CODE_VERSION = "1"
 """Raised whenever the numbers change for a reason other than new weights."""
 
-SPACING = 10.0
-"""Pixel spacing in metres that it was trained on."""
 LATTICE = 16
 """Pixels that max-pooling joins at the lowest of five levels: tiles fit together only where they start on multiples."""
 HALO = 144
@@ -78,8 +76,8 @@ class ResidualUNetEstimator:
         No weights of this name, or they don't fit the network; a spacing too far from 10 m; no such device.
     """
 
-    def __init__(self, name: str, *, spacing: float = SPACING, device: str = "auto") -> None:
-        self.spacing = nearest_spacing(name, (SPACING,), spacing)
+    def __init__(self, name: str, *, spacing: float = PUBLISHED[0], device: str = "auto") -> None:
+        self.spacing = nearest_spacing(name, PUBLISHED, spacing)
         self._device = resolve_device(device)
         imported = weights.load(name)
         self._record = imported.record

@@ -10,6 +10,11 @@ from models.errors import ModelError
 FARTHEST = 1.5
 """An estimator serves spacings up to this factor away."""
 
+LEARNED = (10.0, 20.0, 30.0)
+"""Pixel spacings in metres that networks of ours are trained on."""
+PUBLISHED = (10.0,)
+"""Pixel spacing in metres that the published network was trained on."""
+
 
 def nearest_spacing(name: str, known: Sequence[float], spacing: float) -> float:
     """The known spacing nearest by ratio, in metres.

@@ -122,6 +122,9 @@ def _elevation(dem: str, piece: Slice) -> Any:
     outline = [[round(edge, 3) for edge in corner] for corner in near.exterior.coords]
     around = ee.Geometry.Polygon([outline], None, False)
     tiles = ee.ImageCollection(dem).filterBounds(around).select([ELEVATION_BAND])
+    # there are no tiles of the open sea, and what has no first image has no projection: the last one is all mask
+    nothing = _constant(0.0).toFloat().rename([ELEVATION_BAND]).updateMask(_constant(0.0))
+    tiles = tiles.merge(ee.ImageCollection([nothing]))
     # a mosaic has no pixel grid of its own to interpolate on, until it is given its tiles'
     return tiles.mosaic().setDefaultProjection(tiles.first().projection()).resample("bilinear")
 

@@ -98,6 +98,13 @@ def test_tiles_of_elevation_without_a_seam_are_one_model(standin: StandIn) -> No
     np.testing.assert_array_equal(tiled, one)
 
 
+def test_open_sea_without_a_tile_of_elevation_is_masked(standin: StandIn) -> None:
+    far = native_grid(4000, -60, 25, 60, 30.0)
+    standin.world.add([elevation(f"{GLO30}/0", hills, "DEM", far), slanted()])
+    (corrected,) = read(standin, GRID, radiometry="terrain-volume")
+    assert np.isnan(corrected).all()
+
+
 def test_ground_that_faces_the_radar_is_darkened_and_the_back_of_a_hill_lit(standin: StandIn) -> None:
     standin.world.add([elevation("MY/RISE", lambda x, y: 1000 + 0.2 * x + 0 * y)])  # an ascending pass looks east
     gamma0, corrected = (

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.region import open_region
+from pipeline.stacks import open_stacks
+from pipeline.storage import Folder
 from tests.archive_files import write_archive
 from tests.conftest import Command
 from tests.earthengine.conftest import StandIn
@@ -62,6 +65,17 @@ def test_an_asset_ingested_anew_between_two_runs_is_read_again(exported: Exporte
     assert "read again: 4 tiles of S1A_20230116T171412" in said
     assert requests == 4
     assert exported.again()[1] == 0
+
+
+def test_a_pass_that_vanished_before_it_was_read_leaves_its_neighbours_a_pair(exported: Exported) -> None:
+    gone, ledger = exported.images[1], exported.folder / "out/ledger/export.jsonl"
+    lines = ledger.read_text().splitlines(keepends=True)
+    ledger.write_text("".join(line for line in lines if "20230116T171412" not in line))
+    exported.standin.world.vanish(gone.id)
+    assert exported.again()[1] == 0
+    stacks = open_stacks(open_region(str(exported.folder / "r.toml")), Folder(str(exported.folder / "out")))
+    ((pair,),) = stacks.pairs.values()
+    assert pair.days == 24
 
 
 def test_a_pass_that_vanished_between_two_runs_leaves_what_was_read(exported: Exported) -> None:
