@@ -107,7 +107,7 @@ def plan(
     silent = quiet or as_json
     with open_job(region, output, workers=workers, quiet=silent, source_path=source_path, project=project) as job:
         made, _ = job.plan()
-        job.folder.write_json(PLAN, made.to_json())
+        job.write_plan(made)
         job.folder.write_bytes(PICTURE, draw_coverage(made))
         if as_json:
             typer.echo(json.dumps(made.to_json(), indent=1, ensure_ascii=False))
@@ -193,13 +193,21 @@ def show_map(
     earthengine: Annotated[bool | None, typer.Option(help="Over Earth Engine's maps; default: as the source.")] = None,
     date: Annotated[dt.datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Day of the image below.")] = None,
     project: Project = None,
+    before: Annotated[bool, typer.Option("--before", help="The plan: area, tiles and what passes cover them.")] = False,
 ) -> None:
     """Look at the maps in the browser, over each other; needs `pip install 'cohmap[map]'`."""
     from pipeline.notebook import serve, voila_command, write_notebook
+    from pipeline.viewer import require_extra
 
+    if before:
+        require_extra("ipyleaflet", "ipywidgets")
+        with open_job(region, output, project=project, workers=0) as job:
+            job.write_plan(job.plan()[0])
     opened, day = open_region(region), date.date() if date else None
     folder = output_folder(opened, output)
-    written = write_notebook(opened, folder, notebook, earthengine=earthengine, project=project, date=day)
+    written = write_notebook(
+        opened, folder, notebook, before=before, earthengine=earthengine, project=project, date=day
+    )
     typer.echo(f"the map is in {written}; `{shlex.join(voila_command(written))}` opens it")
     if show:
         serve(written)

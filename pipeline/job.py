@@ -12,8 +12,9 @@ from pipeline.config import ArchiveSource
 from pipeline.console import Terminal
 from pipeline.errors import CohmapError, Stopped
 from pipeline.estimator import check_estimator, open_estimator
+from pipeline.footprints import FOOTPRINTS, footprints
 from pipeline.interrupts import sigterm_is_ctrl_c
-from pipeline.plan import Plan, make_plan, require_own
+from pipeline.plan import PLAN, Plan, make_plan, require_own
 from pipeline.region import Region, open_region
 from pipeline.sources import Source
 from pipeline.storage import Folder, explain_full_disk, lock
@@ -36,6 +37,11 @@ class Job:
 
         source = open_source(self.region, self.project)
         return make_plan(self.region, source), source
+
+    def write_plan(self, plan: Plan) -> None:
+        """Write the plan and the outlines of its passes."""
+        self.folder.write_json(PLAN, plan.to_json())
+        self.folder.write_json(FOOTPRINTS, footprints(plan))
 
     def export(self) -> None:
         """Stage 1."""

@@ -6,16 +6,18 @@ import datetime as dt
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from pipeline.before import build_before
 from pipeline.errors import CohmapError
 from pipeline.products import load_products
 from pipeline.region import Region
 from pipeline.storage import Folder
 from pipeline.viewer import build_map, can_use_earth_engine, require_extra
 
-NAME = "map.ipynb"
+NAME, BEFORE = "map.ipynb", "before.ipynb"
 
 
 def write_notebook(
@@ -23,6 +25,7 @@ def write_notebook(
     folder: Folder,
     path: Path | None = None,
     *,
+    before: bool = False,
     earthengine: bool | None = None,
     project: str | None = None,
     date: dt.date | None = None,
@@ -34,6 +37,8 @@ def write_notebook(
     path
         The file; ``map.ipynb`` in the output folder where None, or ``NAME-map.ipynb`` here where that lies on object
         storage.
+    before
+        Whether it shows the plan, and not the products.
     earthengine, project, date
         As `pipeline.viewer.build_map` takes them; where `earthengine` is None it is decided here, so that the
         notebook says what it does.
@@ -43,7 +48,9 @@ def write_notebook(
     CohmapError
         There are no products yet, the libraries are missing, Earth Engine refuses, or the file can't be written.
     """
-    load_products(folder)
+    build = build_before if before else build_map
+    if not before:
+        load_products(folder)
     require_extra("ipyleaflet", "ipywidgets")
     if region.path is None:
         raise CohmapError(f"region {region.name} has no file that a notebook could open; call build_map yourself")
@@ -52,10 +59,13 @@ def write_notebook(
     settings: dict[str, Any] = {}
     if earthengine:
         settings = {"earthengine": True, "project": project, "date": date}
-        build_map(region, folder, **settings)  # what Earth Engine refuses is better told here than inside a page
-    content = json.dumps(_notebook(str(region.path.resolve()), folder.absolute, settings), indent=1) + "\n"
+        (build_before if before else build_map)(
+            region, folder, **settings
+        )  # what Earth Engine refuses is better told here than inside a page
+    content = json.dumps(_notebook(build, str(region.path.resolve()), folder.absolute, settings), indent=1) + "\n"
     if path is None:
-        path = folder.local / NAME if folder.local else Path(f"{region.name}-{NAME}")
+        name = BEFORE if before else NAME
+        path = folder.local / name if folder.local else Path(f"{region.name}-{name}")
     try:
         Folder(str(path.parent)).write_bytes(path.name, content.encode())
     except OSError as error:
@@ -63,10 +73,11 @@ def write_notebook(
     return path
 
 
-def _notebook(region: str, folder: str, settings: dict[str, Any]) -> dict[str, Any]:
+def _notebook(build: Callable[..., Any], region: str, folder: str, settings: dict[str, Any]) -> dict[str, Any]:
     """A notebook in the format's version 4.5."""
     given = "".join(f", {name}={value!r}" for name, value in settings.items() if value is not None)
-    lines = ["from pipeline.viewer import build_map", "", f"build_map({region!r}, {folder!r}{given})"]
+    name = build.__name__
+    lines = [f"from {build.__module__} import {name}", "", f"{name}({region!r}, {folder!r}{given})"]
     if settings.get("date"):
         lines.insert(0, "import datetime\n")
     cell: dict[str, Any] = {

@@ -70,6 +70,23 @@ def build_map(
     region = open_region(region) if isinstance(region, str) else region
     folder = Folder(folder) if isinstance(folder, str) else folder
     products = load_products(folder)
+    days = sorted(product.secondary[:10] for product in products)
+    shown = base_map(region, earthengine=earthengine, project=project, date=date, last=dt.date.fromisoformat(days[-1]))
+    years = {int(day[:4]) for product in products for day in (product.reference, product.secondary)}
+    Panel(shown, region, folder, credit(region, years)).list_layers(overlays_of(products, pairs))
+    return shown
+
+
+def base_map(
+    region: Region, *, earthengine: bool | None, project: str | None, date: dt.date | None, last: dt.date
+) -> ipyleaflet.Map:
+    """A map of the region without layers of ours; `last` is the day of Earth Engine's image where `date` is None.
+
+    Raises
+    ------
+    CohmapError
+        A library is missing, the region lies where web maps end, or Earth Engine refuses.
+    """
     require_extra("ipyleaflet", "ipywidgets")
     if max(map(abs, region.area.bounds[1::2])) > FARTHEST_LATITUDE:
         raise CohmapError(f"{region.name} reaches beyond {FARTHEST_LATITUDE:g} degrees, where web maps end")
@@ -81,16 +98,13 @@ def build_map(
         require_extra("geemap")
         from pipeline.backdrop import earth_engine_map
 
-        days = sorted(product.secondary[:10] for product in products)
-        shown = earth_engine_map(region, project, date, dt.date.fromisoformat(days[-1]), view)
+        shown: ipyleaflet.Map = earth_engine_map(region, project, date, last, view)
     else:
         shown = ipyleaflet.Map(layers=(), zoom_snap=0.25, zoom_delta=0.5, **view)
         shown.add(ipyleaflet.FullScreenControl())
         shown.add(ipyleaflet.ScaleControl(position="bottomleft", imperial=False))
     shown.layout.height = "calc(100vh - 40px)"
     shown.layout.min_height = "400px"
-    years = {int(day[:4]) for product in products for day in (product.reference, product.secondary)}
-    Panel(shown, region, folder, credit(region, years)).list_layers(overlays_of(products, pairs))
     return shown
 
 
