@@ -69,7 +69,7 @@ def open_raster(href: str) -> Iterator[Any]:
     """
     path = local_path(href)
     if path is not None:
-        with rasterio.open(path) as dataset:
+        with rasterio.open(path, driver=_driver(path)) as dataset:
             yield dataset
         return
     streams: list[Ranges] = []
@@ -83,7 +83,7 @@ def open_raster(href: str) -> Iterator[Any]:
     try:
         with (
             rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"),
-            rasterio.open(alias, opener=opener) as dataset,
+            rasterio.open(alias, opener=opener, driver=_driver(href)) as dataset,
         ):
             yield dataset
     except Exception:
@@ -91,6 +91,11 @@ def open_raster(href: str) -> Iterator[Any]:
         if failure:
             raise StreamError(str(failure)) from failure
         raise
+
+
+def _driver(href: str) -> str | None:
+    """GeoTIFF where the name says so: a file of that name may hold a VRT, whose text leads GDAL anywhere."""
+    return "GTiff" if href.lower().endswith((".tif", ".tiff")) else None
 
 
 class Ranges(io.RawIOBase):

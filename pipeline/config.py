@@ -14,6 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from models import registry
 from pipeline.errors import CohmapError
 
+# Far more than any region needs; what is larger is something else, or meant to fill the memory.
+MOST_BYTES = 2**20
+
 Polarisation = Literal["VV", "VH", "HH", "HV"]
 Resampling = Literal["nearest", "bilinear", "cubic"]
 Radiometry = Literal["sigma0", "gamma0", "terrain-volume", "terrain-surface"]
@@ -250,6 +253,8 @@ def load(path: Path) -> RegionConfig:
         The file is missing, isn't TOML, or breaks the schema; names the key, the value and the mend.
     """
     try:
+        if path.stat().st_size > MOST_BYTES:
+            raise CohmapError(f"region file {path} is larger than 1 MiB; a region is a few lines, give its file")
         data = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise CohmapError(f"no region file at {path}; `cohmap regions` lists those there are") from None
@@ -257,6 +262,8 @@ def load(path: Path) -> RegionConfig:
         raise CohmapError(f"region file {path} can't be read: {error}") from None
     except tomllib.TOMLDecodeError as error:
         raise CohmapError(f"region file {path} is not valid TOML: {error}") from None
+    except RecursionError:
+        raise CohmapError(f"region file {path} is nested too deeply; a region has tables of keys, no more") from None
     return parse(data, where=str(path))
 
 
@@ -267,6 +274,8 @@ def parse(data: dict[str, Any], where: str) -> RegionConfig:
         return RegionConfig.model_validate_json(json.dumps(data, default=str), strict=True)
     except ValidationError as error:
         raise CohmapError(f"{where}: {_sentence(error)}") from None
+    except RecursionError:
+        raise CohmapError(f"{where} is nested too deeply; a region has tables of keys, no more") from None
 
 
 def _sentence(error: ValidationError) -> str:

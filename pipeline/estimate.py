@@ -28,6 +28,8 @@ from pipeline.sources.archive.units import Units
 from pipeline.storage import Folder, explain_full_disk
 
 TILE = 512
+# A data take of 25 minutes at 10 m has 25,000 x 1,000,000.
+MOST_PIXELS = 3 * 10**10
 
 
 class Raster:
@@ -39,6 +41,11 @@ class Raster:
             raise CohmapError(f"{path} does not exist")
         with rasters.opened(path) as dataset:
             self.grid = GeoBox(dataset.shape, dataset.transform, CRS(dataset.crs))
+        if self.grid.shape[0] * self.grid.shape[1] > MOST_PIXELS:
+            raise CohmapError(
+                f"{path} says that it has {self.grid.shape[1]} x {self.grid.shape[0]} pixels, more than any Sentinel-1 "
+                "product; cut it, or make a region of it"
+            )
 
     def read(self, tile: Tile, halo: int) -> npt.NDArray[np.float32]:
         """A tile with a margin, linear power, NaN where there is no data or no raster."""

@@ -199,7 +199,7 @@ def _read_geojson(path: Path) -> BaseGeometry:
         data = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise CohmapError(f"area.geojson {path} does not exist; the path is relative to the region file") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CohmapError(f"area.geojson {path} can't be read as GeoJSON: {error}") from None
     try:
         if data["type"] == "FeatureCollection":

@@ -115,7 +115,7 @@ class Folder:
         """
         try:
             return json.loads(self.read_bytes(name))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise CohmapError(f"{self.address(name)} is damaged ({error}); delete it and run again") from None
 
     def write_bytes(self, name: str, content: bytes) -> None:

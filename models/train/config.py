@@ -124,7 +124,7 @@ def read_config(path: Path) -> TrainConfig:
         raise ModelError(f"there is no training file {path}; recipes/ of the package `models` has some") from None
     except OSError as error:
         raise ModelError(f"{path} can't be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ModelError(f"{path} is not valid TOML: {error}") from None
     except ValidationError as error:
         raise ModelError(f"{path}: {_sentence(error)}") from None

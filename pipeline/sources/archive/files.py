@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urljoin
 
 from fsspec.implementations.local import LocalFileSystem
 
-from pipeline.addresses import filesystem
+from pipeline.addresses import filesystem, local_path
 from pipeline.errors import CohmapError
 
 
@@ -95,13 +96,33 @@ def read_json(href: str) -> Any:
         content = store.cat_file(path)
     try:
         return json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CohmapError(f"{href} is not valid JSON ({error}); it is damaged or no STAC file") from None
 
 
+def _is_here(href: str) -> bool:
+    """Whether an address names a file of this machine, and is not relative to another."""
+    if href.startswith("/"):
+        return local_path(href) is not None  # /vsis3/… isn't
+    return href.lower().startswith(("file:", "local:"))
+
+
 def absolute(href: str, base: str) -> str:
-    """An address as seen from the file `base` that mentions it."""
+    """An address as seen from the file `base` that mentions it.
+
+    Raises
+    ------
+    CohmapError
+        A file from elsewhere leads to one of this machine.
+    """
+    scheme, separator, path = base.rpartition("://")
+    if separator and scheme != "file" and _is_here(href):
+        if href.startswith("/") and scheme in {"http", "https"}:
+            return urljoin(base, href)  # from the root of its server
+        raise CohmapError(f"{base} leads to {href[:200]}, a file of this machine; a STAC file from elsewhere must not")
     if href.startswith("/") or "://" in href:
         return href
-    scheme, separator, path = base.rpartition("://")
-    return scheme + separator + posixpath.normpath(posixpath.join(posixpath.dirname(path), href))
+    joined = posixpath.normpath(posixpath.join(posixpath.dirname(path), href))
+    if separator and scheme != "file" and joined.split("/")[0] != path.split("/")[0]:
+        raise CohmapError(f"{base} leads to {href[:200]}, out of its own bucket or server; give that a whole address")
+    return scheme + separator + joined

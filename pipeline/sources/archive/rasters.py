@@ -36,6 +36,8 @@ Coordinates = npt.NDArray[np.float64]
 _NESTS = 1e-6
 # pixels that are resampled at once: bounds the memory of large tiles
 _STRIP = 1 << 20
+# a file of a few bytes may claim to hold blocks larger than the memory
+MOST_BLOCK_BYTES = 1 << 30
 _EDGE_POINTS = 17
 _NOWHERE = -1e9
 
@@ -96,7 +98,14 @@ def _require_usable(dataset: Any, href: str) -> None:
             f"{href} has {dataset.count} bands, but a file of one polarisation must have one; split it into one file "
             "per polarisation"
         )
-    if np.dtype(dataset.dtypes[0]).kind == "c":
+    kind = np.dtype(dataset.dtypes[0])
+    height, width = dataset.block_shapes[0]
+    if height * width * kind.itemsize > MOST_BLOCK_BYTES:
+        raise CohmapError(
+            f"{href} is stored in blocks of {height} x {width} pixels, each of which has to be unpacked whole; rewrite "
+            "it with gdal_translate -co TILED=YES"
+        )
+    if kind.kind == "c":
         raise CohmapError(f"{href} holds complex numbers; detect it first: cohmap reads backscatter, not SLC data")
 
 

@@ -128,6 +128,17 @@ def identify(scene: Scene, settings: Settings) -> tuple[str, Track]:
 
 
 def platform_code(name: str) -> str:
-    """Short platform name: ``sentinel-1a``, ``SENTINEL1A`` and ``s1a`` are all ``S1A``; others only in capitals."""
+    """Short platform name: ``sentinel-1a``, ``SENTINEL1A`` and ``s1a`` are all ``S1A``; others only in capitals.
+
+    Raises
+    ------
+    CohmapError
+        It is no name: what products are called is made from it, and must not lead out of their folder.
+    """
     match = re.fullmatch(r"s(?:entinel)?[-_ ]?1[-_ ]?([a-d])", name.strip(), re.IGNORECASE)
-    return f"S1{match[1].upper()}" if match else name.strip().upper()
+    code = f"S1{match[1].upper()}" if match else name.strip().upper()
+    if not re.fullmatch(r"[A-Z0-9][A-Z0-9_-]{0,31}", code):
+        raise CohmapError(
+            f"platform {name[:80]!r} is no name of a satellite; take letters, digits and dashes, as in S1A"
+        )
+    return code

@@ -62,8 +62,10 @@ def _items(document: Any, href: str, *, follow: bool, seen: set[str]) -> Iterato
     elif follow and isinstance(document, dict) and "links" in document:
         seen.add(href)
         for link in document["links"]:
+            if link.get("rel") not in {"item", "child"}:
+                continue
             target = files.absolute(link.get("href", ""), href)
-            if link.get("rel") in {"item", "child"} and target not in seen:
+            if target not in seen:
                 yield from _items(files.read_json(target), target, follow=True, seen=seen)
 
 
@@ -107,12 +109,12 @@ def _polarisations(assets: Mapping[str, Mapping[str, Any]], base: str) -> dict[s
     named: dict[str, str] = {}
     told: dict[str, str] = {}
     for key, asset in sorted(assets.items()):
-        href = files.absolute(str(asset.get("href", "")), base)
+        href = str(asset.get("href", ""))
         declared = asset.get("sar:polarizations") or []
         if key.upper() in POLARISATIONS:
-            named[key.upper()] = href
+            named[key.upper()] = files.absolute(href, base)
         elif len(declared) == 1 and declared[0] in POLARISATIONS and _is_raster(asset, href):
-            told.setdefault(declared[0], href)
+            told.setdefault(declared[0], files.absolute(href, base))
     return told | named
 
 
