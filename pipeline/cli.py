@@ -184,6 +184,27 @@ def report(region: RegionName, output: OutputUri = None, quiet: Quiet = False) -
         job.terminal.say(f"look at {address}; the catalogue is in {job.folder.address('catalog')}")
 
 
+@app.command()
+def verify(region: RegionName, output: OutputUri = None, quiet: Quiet = False) -> None:
+    """Read everything again that is in the output folder; what is damaged is removed, and made by the next run.
+
+    Exit code 1 where something was.
+    """
+    from pipeline.verify import verify as look
+
+    with open_job(region, output, quiet=quiet) as job:
+        verdict = look(job.region, job.folder, job.terminal)
+    if not verdict.damaged:
+        job.terminal.say(f"{verdict.looked_at} tiles and maps in {job.folder} are what was written")
+        return
+    some = ", ".join(verdict.damaged[:3]) + (", …" if len(verdict.damaged) > 3 else "")
+    job.terminal.say(
+        f"damaged and removed: {len(verdict.damaged)} of {verdict.looked_at} in {job.folder}: {some}; "
+        "`cohmap run` makes them again"
+    )
+    raise typer.Exit(1)
+
+
 @app.command(name="map")
 def show_map(
     region: RegionName,

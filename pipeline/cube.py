@@ -115,7 +115,13 @@ class Cube:
         rows, cols = tile.rows, tile.cols
         top, bottom = max(rows.start - halo, 0), min(rows.stop + halo, height)
         left, right = max(cols.start - halo, 0), min(cols.stop + halo, width)
-        inside = np.asarray(array[index, top:bottom, left:right], dtype=np.float32)
+        try:
+            inside = np.asarray(array[index, top:bottom, left:right], dtype=np.float32)
+        except (ValueError, RuntimeError) as error:  # what the codecs say of bytes that are not what they wrote
+            raise CohmapError(
+                f"{self.folder.address(self.name)} is damaged around {tile.key} of {variable} "
+                f"({str(error).splitlines()[0]}); `cohmap verify` finds what is, then run again"
+            ) from None
         if not halo:
             return inside
         padding = (

@@ -37,6 +37,14 @@ def checksum(*arrays: npt.NDArray[np.generic]) -> str:
     return state.hexdigest()
 
 
+def file_digest(content: BinaryIO) -> str:
+    """Short hash of a file's bytes."""
+    state = hashlib.blake2b(digest_size=12)
+    while block := content.read(1 << 20):
+        state.update(block)
+    return state.hexdigest()
+
+
 class Ledger:
     """The ledger of one stage; used by one process, as a context manager."""
 

@@ -138,8 +138,8 @@ def mosaic(region: Region, folder: Folder, pool: Pool, progress: Progress) -> Ou
     with Ledger(folder, STAGE) as ledger:
         todo = [task for task in tasks if not product_is_done(folder, ledger, task.product, task.fingerprint)]
         progress.start(STAGE, len(tasks), len(tasks) - len(todo))
-        for task, _ in pool.run(_write, todo):
-            ledger.record(task.product.id, task.fingerprint, "", path=task.product.path)
+        for task, written in pool.run(_write, todo):
+            ledger.record(task.product.id, task.fingerprint, written, path=task.product.path)
             progress.advance()
     save_index(folder, STAGE, [task.product for task in tasks])
     return Outcome(len(tasks), len(tasks) - len(todo))
@@ -235,11 +235,11 @@ def read_layers(folder: Folder, layers: tuple[MapLayer, ...], variable: str, til
     return np.stack([cubes[layer.maps].read_tile(variable, layer.position, tile) for layer in layers])
 
 
-def _write(task: _Task) -> None:
-    """On a worker: one product, tile by tile."""
+def _write(task: _Task) -> str:
+    """On a worker: one product, tile by tile; gives the file's digest."""
     folder = Folder(task.output)
     blocks = _pair_blocks(task, folder) if task.product.kind == "coherence" else _mean_blocks(task, folder)
-    write_cog(folder, task.product, task.region.grid, clipped(task.region, blocks))
+    return write_cog(folder, task.product, task.region.grid, clipped(task.region, blocks))
 
 
 def _pair_blocks(task: _Task, folder: Folder) -> Iterator[tuple[Tile, FloatArray]]:

@@ -20,6 +20,7 @@ from rasterio.windows import Window
 
 from pipeline import __version__
 from pipeline.errors import CohmapError
+from pipeline.ledger import file_digest
 from pipeline.region import Region, Tile
 from pipeline.storage import Folder
 
@@ -27,6 +28,8 @@ BLOCK = 512
 # GDAL's block cache in MB, per process; by itself it would take a twentieth of the machine's memory.
 CACHE = 64
 NO_CLASS = 255
+# Stages that make products, in the order in which they are listed.
+STAGES = ("mosaic", "change")
 
 Kind = Literal["coherence", "mean", "change", "change-mask"]
 
@@ -120,10 +123,15 @@ class Product:
 Blocks = Iterable[tuple[Tile, npt.NDArray[Any]]]
 
 
-def write_cog(folder: Folder, product: Product, grid: GeoBox, blocks: Blocks) -> None:
+def write_cog(folder: Folder, product: Product, grid: GeoBox, blocks: Blocks) -> str:
     """Write a product's COG, tile by tile; the file has its final name only when it is whole.
 
     Tiles that are not given hold no data. Memory is bounded by a tile and GDAL's block cache.
+
+    Returns
+    -------
+    digest
+        Of the file's bytes, for the ledger; `pipeline.verify` compares it.
     """
     kind: dict[str, Any] = {"dtype": "uint8", "nodata": NO_CLASS}
     if not product.is_classes:
@@ -157,6 +165,8 @@ def write_cog(folder: Folder, product: Product, grid: GeoBox, blocks: Blocks) ->
                 dataset.update_tags(AREA_OR_POINT="Area", **product.tags())
             with rasterio.Env(GDAL_CACHEMAX=CACHE):
                 _translate(draft, target, product)
+            with target.open("rb") as content:
+                return file_digest(content)
         finally:
             draft.unlink(missing_ok=True)
 
@@ -215,7 +225,17 @@ def load_products(folder: Folder) -> list[Product]:
     CohmapError
         There are none yet.
     """
-    listings = [index_name(stage) for stage in ("mosaic", "change") if folder.exists(index_name(stage))]
-    if not listings:
+    stages = stages_with_products(folder)
+    if not stages:
         raise CohmapError(f"there are no products in {folder} yet; run `cohmap mosaic` first")
-    return [Product.from_json(entry) for name in listings for entry in folder.read_json(name)]
+    return [product for stage in stages for product in load_index(folder, stage)]
+
+
+def stages_with_products(folder: Folder) -> list[str]:
+    """Stages that made products here, in their order."""
+    return [stage for stage in STAGES if folder.exists(index_name(stage))]
+
+
+def load_index(folder: Folder, stage: str) -> list[Product]:
+    """Products that a stage's last run made."""
+    return [Product.from_json(entry) for entry in folder.read_json(index_name(stage))]
