@@ -71,9 +71,11 @@ class Bench:
         """What is in the bucket."""
         return sorted(self.bucket.rglob("*.tif"))
 
-    def region(self, *lines: str, mode: str = "batch", bucket: str = BUCKET) -> Path:
+    def region(self, *lines: str, mode: str = "batch", bucket: str = BUCKET, mount: str = "") -> Path:
         """A region file; `lines` are more of its [source] table."""
-        batch = ('mode = "batch"', f'bucket = "{bucket}"', f'mount = "{self.bucket}"') if mode == "batch" else ()
+        batch = (
+            ('mode = "batch"', f'bucket = "{bucket}"', f'mount = "{mount or self.bucket}"') if mode == "batch" else ()
+        )
         source = (earthengine(self.standin), f'project = "{self.standin.world.project}"', *batch, *lines)
         tables = {"source": "\n".join(source), "passes": self.passes, "pairs": 'mode = "chain"'}
         return region_file(self.folder / "r.toml", self.folder, **tables | ({"area": self.area} if self.area else {}))
@@ -90,9 +92,9 @@ class Bench:
         self.standin.naps(seconds)
         self.while_waiting()
 
-    def export(self, *lines: str, mode: str = "batch", bucket: str = BUCKET, output: str = "out") -> Outcome:
+    def export(self, *lines: str, mode: str = "batch", output: str = "out", **places: str) -> Outcome:
         """Export in this process; what it says is in `notes`."""
-        region = open_region(str(self.region(*lines, mode=mode, bucket=bucket)))
+        region = open_region(str(self.region(*lines, mode=mode, **places)))
         source = self.source(region)
         self.notes = Notes()
         return export(make_plan(region, source), source, Folder(str(self.folder / output)), self.notes)

@@ -7,6 +7,7 @@ import datetime as dt
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import fsspec
 import numpy as np
 import pytest
 import rasterio
@@ -16,8 +17,9 @@ from pipeline.errors import CohmapError
 from tests.earthengine.batch import BUCKET, Bench
 from tests.earthengine.faults import Fault, Spoil
 from tests.earthengine.graph import function_names
-from tests.earthengine.images import PixelGrid, sentinel1
+from tests.earthengine.images import Image, PixelGrid, sentinel1
 from tests.earthengine.scenes import START, speckle
+from tests.earthengine.terrain import elevation
 from tests.earthengine.world import S1
 
 HOLE = (slice(40, 60), slice(90, 190))
@@ -51,17 +53,30 @@ def test_what_is_sent_names_the_grid_and_the_files(bench: Bench) -> None:
         assert (raster.shape, raster.nodata, raster.descriptions) == ((128, 128), -9999, ("VV", "VH"))
 
 
+def hills(bench: Bench) -> Image:
+    """An elevation model of 30 m pixels around the images."""
+    native = bench.images[0].bands["VV"].native
+    assert native is not None
+    corner = native.transform * Affine.translation(-30, -30) * Affine.scale(3)
+    return elevation(
+        "USGS/SRTMGL1_003",
+        lambda x, y: 40 * np.sin(x / 90) * np.cos(y / 110),
+        grid=PixelGrid(native.crs, corner, 70, 70),
+    )
+
+
 @pytest.mark.parametrize(
-    ("lines", "angle"),
+    "lines",
     [
-        ((), True),
-        (('resampling = "bilinear"', "border_noise = true", 'radiometry = "gamma0"'), False),
+        (),
+        ('resampling = "bilinear"', "border_noise = true", 'radiometry = "gamma0"'),
+        ('radiometry = "terrain-volume"', 'dem = "USGS/SRTMGL1_003"'),
     ],
-    ids=["as delivered, with angles", "changed on the server"],
+    ids=["as delivered", "gamma0", "slopes"],
 )
-def test_the_stack_is_that_of_interactive_export(bench: Bench, lines: tuple[str, ...], angle: bool) -> None:  # noqa: FBT001
-    if angle:
-        bench.passes += "\nangle = true"
+def test_the_stack_is_that_of_interactive_export(bench: Bench, lines: tuple[str, ...]) -> None:
+    bench.passes += "\nangle = true"
+    bench.standin.world.add([hills(bench)])
     bench.export(*lines)
     assert not bench.standin.world.requests("computePixels")
     bench.export(*lines, mode="interactive", output="other")
@@ -96,6 +111,15 @@ def test_overlapping_slices_holes_and_several_files_are_the_same_either_way(benc
     bench.export(mode="interactive", output="other")
     assert bench.pixels() == bench.pixels("other")
     assert 0.2 < np.mean([line["valid"] for line in bench.ledger("export")]) < 0.9
+
+
+def test_a_bucket_that_is_no_folder_is_read_by_ranges(bench: Bench) -> None:
+    elsewhere = fsspec.filesystem("memory")
+    elsewhere.makedirs("/a-bucket", exist_ok=True)
+    spoil(bench, lambda path: elsewhere.put(str(path), f"/a-bucket/{path.relative_to(bench.bucket)}"), times=99)
+    bench.export(mount="memory://a-bucket")
+    bench.export(mode="interactive", output="other")
+    assert bench.pixels() == bench.pixels("other")
 
 
 def test_a_stack_begun_by_requests_is_finished_by_tasks(bench: Bench) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from affine import Affine
 from odc.geo import CRS
 from odc.geo.geobox import GeoBox
 from rasterio._err import CPLE_BaseError
@@ -20,6 +21,7 @@ from pipeline.errors import CohmapError
 from pipeline.region import crs_of
 from pipeline.sources import FloatArray
 from pipeline.sources.ee_batch.task import Task
+from pipeline.sources.ee_failures import one_line
 from pipeline.sources.ee_requests import clean
 
 # Earth Engine appends a file's first row and column where it cuts an image into several.
@@ -52,14 +54,16 @@ def require_bucket(root: str) -> None:
     CohmapError
         It can't be read; says why.
     """
-    store, path = filesystem(root)
     try:
+        store, path = filesystem(root)
         try:
             store.ls(path)
         except FileNotFoundError:  # so some filesystems say that a bucket is empty
             store.info(path)
+    except CohmapError:
+        raise
     except Exception as error:  # noqa: BLE001 - every storage library has its own errors
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = "nothing is there" if isinstance(error, FileNotFoundError) else _first_line(error)
         raise CohmapError(
             f"the bucket can't be read at {root} ({reason}); check [source] bucket and mount, and sign in to Cloud "
             "Storage with `gcloud auth application-default login`"
@@ -100,8 +104,7 @@ def _listing(folder: str, start: str) -> list[tuple[str, int]]:
     except FileNotFoundError:
         return []
     except Exception as error:  # noqa: BLE001 - every storage library has its own errors
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CohmapError(f"{folder} can't be read ({reason}); check your access, and run again") from None
+        raise CohmapError(f"{folder} can't be read ({_first_line(error)}); check your access, and run again") from None
     named = ((posixpath.basename(str(entry["name"])), int(entry.get("size") or 0)) for entry in entries)
     return sorted(
         (f"{folder}/{name}", size)
@@ -137,17 +140,21 @@ def _open_shard(href: str, size: int, task: Task) -> Shard:
             _require_asked_for(dataset, href, task)
             if _end_of_data(dataset) > size:
                 raise Unsound(f"{href} is truncated: {size} bytes")
-            corner = ~task.window.affine * (dataset.transform.c, dataset.transform.f)
-            shard = Shard(href, round(corner[1]), round(corner[0]), *dataset.shape)
+            place = place_on(task.window.affine, dataset.transform)
+            shard = Shard(href, round(place[0]), round(place[1]), *dataset.shape)
     except (RasterioError, CPLE_BaseError, OSError) as error:
-        reason = str(error.__cause__ or error).splitlines()[0]
-        raise Unsound(f"{href} is truncated or damaged ({reason})") from None
+        raise Unsound(f"{href} is truncated or damaged ({_first_line(error.__cause__ or error)})") from None
     height, width = task.block.shape
-    misfit = max(abs(corner[0] - shard.col), abs(corner[1] - shard.row))
+    misfit = max(abs(place[0] - shard.row), abs(place[1] - shard.col))
     beyond = min(shard.row, shard.col, height - shard.row - shard.height, width - shard.col - shard.width) < 0
     if misfit > NESTS or beyond:
         raise Unsound(f"{href} lies on another grid than was asked for")
     return shard
+
+
+def place_on(grid: Affine, other: Affine) -> tuple[float, float]:
+    """Row and column of a grid at which another one of the same spacing begins."""
+    return (other.f - grid.f) / grid.e, (other.c - grid.c) / grid.a
 
 
 def _require_asked_for(dataset: Any, href: str, task: Task) -> None:
@@ -210,7 +217,7 @@ def read_shards(shards: Sequence[Shard], corner: tuple[int, int], window: GeoBox
             with open_raster(shard.href) as dataset:
                 pixels = dataset.read(window=part)
         except (RasterioError, CPLE_BaseError, OSError) as error:
-            reason = str(error.__cause__ or error).splitlines()[0]
+            reason = _first_line(error.__cause__ or error)
             raise CohmapError(
                 f"{shard.href} can't be read ({reason}); if it is damaged, delete it, then give the same command "
                 "again: Earth Engine makes it anew"
@@ -218,3 +225,8 @@ def read_shards(shards: Sequence[Shard], corner: tuple[int, int], window: GeoBox
         values[:, first_row - top : last_row - top, first_col - left : last_col - left] = pixels
     clean(values, bands)
     return values
+
+
+def _first_line(error: BaseException) -> str:
+    """What an error says, or else what it is."""
+    return one_line(str(error).splitlines()[0] if str(error) else type(error).__name__)

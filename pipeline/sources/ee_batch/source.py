@@ -18,7 +18,7 @@ from pipeline.sources import FloatArray, Query
 from pipeline.sources.earthengine import EarthEngineSource
 from pipeline.sources.ee_batch.blocks import blocks_of
 from pipeline.sources.ee_batch.queue import Operation, Queue
-from pipeline.sources.ee_batch.shards import Shard, Unsound, find_shards, read_shards, require_bucket
+from pipeline.sources.ee_batch.shards import Shard, Unsound, find_shards, place_on, read_shards, require_bucket
 from pipeline.sources.ee_batch.task import Task, folder_of, make_task
 from pipeline.sources.ee_batch.work import STAGE, Work
 from pipeline.storage import Folder
@@ -160,7 +160,7 @@ class BatchSource:
         """
         for ready in self._ready.get(item.id, ()):
             there = ready.task.window
-            left, top = (round(edge) for edge in ~there.affine * (window.affine.c, window.affine.f))
+            top, left = (round(edge) for edge in place_on(there.affine, window.affine))
             height, width = window.shape
             if top >= 0 and left >= 0 and top + height <= there.shape[0] and left + width <= there.shape[1]:
                 values = read_shards(ready.shards, (top, left), window, ready.task.bands)
