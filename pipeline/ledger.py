@@ -82,10 +82,6 @@ class Ledger:
     def __len__(self) -> int:
         return len(self._records)
 
-    def records(self) -> list[dict[str, Any]]:
-        """The last record of every unit, in the order in which units were first recorded."""
-        return list(self._records.values())
-
     def get(self, key: str) -> dict[str, Any] | None:
         """The last record of a unit."""
         return self._records.get(key)

@@ -112,7 +112,8 @@ class Bench:
 
     def command(self, name: str, *options: str, lines: Sequence[str] = (), mode: str = "batch") -> Answer:
         """A command over the region, from the terminal."""
-        return self.cohmap(name, str(self.region(*lines, mode=mode)), "--output", str(self.folder / "out"), *options)
+        region = self.region(*lines, mode=mode, mount="bucket")  # beside the region file
+        return self.cohmap(name, str(region), "--output", str(self.folder / "out"), *options)
 
     def pixels(self, output: str = "out") -> dict[str, bytes]:
         """The stack's chunks as they lie on disk."""

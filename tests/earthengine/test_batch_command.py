@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import random
@@ -10,9 +11,13 @@ import subprocess
 import sys
 
 import pytest
+from rich.console import Console
 
 from pipeline import config
+from pipeline.console import show_plan
 from pipeline.errors import CohmapError
+from pipeline.plan import make_plan
+from pipeline.region import open_region
 from tests.earthengine.batch import BUCKET, Bench
 from tests.earthengine.conftest import StandIn
 from tests.earthengine.survey import region
@@ -89,8 +94,6 @@ def test_a_region_without_tasks_says_so(bench: Bench) -> None:
 
 
 def test_a_plan_counts_tasks_files_and_bytes(standin: StandIn) -> None:
-    from pipeline.plan import make_plan
-
     standin.world.add(WHOLE.images())
     batch = {"mode": "batch", "bucket": BUCKET}
     cost = make_plan(region(**batch), standin.source(**batch)).cost
@@ -103,9 +106,13 @@ def test_a_plan_counts_tasks_files_and_bytes(standin: StandIn) -> None:
 
 
 def test_the_plan_tells_of_tasks(bench: Bench) -> None:
-    told = bench.command("plan").out
-    assert "Earth Engine: 2 tasks, which write 2 files to the bucket" in told
+    opened = open_region(str(bench.region()))
+    console = Console(record=True, width=400, file=io.StringIO())
+    show_plan(console, make_plan(opened, bench.source(opened)), rate=1.0, workers=1)
+    told = console.export_text()
+    assert "Earth Engine: 2 tasks, which write 2 files to the bucket, 0 MiB before compression" in told
     assert "EECU-hours" in told
+    assert "requests" not in told
     assert not bench.tasks.bodies()
 
 

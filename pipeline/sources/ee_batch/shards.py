@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import posixpath
 import re
 from collections.abc import Sequence
@@ -20,6 +21,8 @@ from pipeline.addresses import filesystem, open_raster
 from pipeline.errors import CohmapError
 from pipeline.region import crs_of
 from pipeline.sources import FloatArray
+from pipeline.sources.archive.rasters import MOST_BLOCK_BYTES
+from pipeline.sources.ee_batch.blocks import VALUE_BYTES
 from pipeline.sources.ee_batch.task import Task
 from pipeline.sources.ee_failures import one_line
 from pipeline.sources.ee_requests import clean
@@ -163,6 +166,8 @@ def _require_asked_for(dataset: Any, href: str, task: Task) -> None:
             f"{href} has {dataset.count} bands of {', '.join(sorted(set(dataset.dtypes)))} instead of "
             f"{len(task.bands)} of float32"
         )
+    if max(math.prod(shape) for shape in dataset.block_shapes) * VALUE_BYTES > MOST_BLOCK_BYTES:
+        raise Unsound(f"{href} is stored in blocks too large to unpack")
     there, asked = dataset.transform, task.window.affine
     crs = crs_of(task.window)
     # a CRS without a code comes back in other words; what the file is for doesn't change by that

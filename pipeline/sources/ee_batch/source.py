@@ -169,7 +169,7 @@ class BatchSource:
 
     def known(self, folder: Folder) -> list[tuple[str, Operation | None]]:
         """Tasks that were begun for an output folder, by name, and how each is; None where Earth Engine forgot it."""
-        records = [record for record in Ledger(folder, STAGE).records() if record.get("task")]
+        records = list(Ledger(folder, STAGE))
         if not records:
             return []
         operations = self.queue.list()
