@@ -7,9 +7,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from pipeline.config import EarthEngineSource
 from pipeline.region import Region, Tile
-from pipeline.sources.ee_batch.blocks import blocks_of
+from pipeline.sources.ee_batch.blocks import Block, blocks_of
 from pipeline.sources.ee_requests import BYTES_A_VALUE, MOST_PIXELS_A_SIDE, Size
 
 VALUE_BYTES = 4
@@ -97,13 +100,15 @@ class Cost:
         }
 
 
-def count_cost(region: Region, passes: Mapping[Tile, int], pair_tiles: int, units: Iterable[tuple[Tile, ...]]) -> Cost:
+def count_cost(
+    region: Region, passes: Mapping[Tile, int], pair_tiles: int, touched: Iterable[npt.NDArray[np.bool_]]
+) -> Cost:
     """Costs of reading so many passes of each tile, and of estimating so many tiles of pairs.
 
     Parameters
     ----------
-    units
-        The tiles of each pass.
+    touched
+        Which of the region's tiles, in their order, each pass touches.
     """
     source, bands = region.config.source, len(region.bands)
     size = region.config.grid.tile
@@ -113,7 +118,7 @@ def count_cost(region: Region, passes: Mapping[Tile, int], pair_tiles: int, unit
     if not isinstance(source, EarthEngineSource):
         return Cost(sum(passes.values()), 1, stack_bytes, stack_bytes, map_bytes, None)
     if source.mode == "batch":
-        batch = _count_batch(units, bands, source.shard)
+        batch = _count_batch(region, touched, source.shard)
         return Cost(0, 0, 0, stack_bytes, map_bytes, None, batch)
     fast, slow = (min(source.requests / seconds, MOST_REQUESTS_A_SECOND) for seconds in REQUEST_SECONDS)
     return Cost(
@@ -126,19 +131,16 @@ def count_cost(region: Region, passes: Mapping[Tile, int], pair_tiles: int, unit
     )
 
 
-def _count_batch(units: Iterable[tuple[Tile, ...]], bands: int, shard: int) -> BatchCost:
+def _count_batch(region: Region, touched: Iterable[npt.NDArray[np.bool_]], shard: int) -> BatchCost:
     tasks = files = size = 0
-    known: dict[tuple[Tile, ...], tuple[int, int, int]] = {}  # passes of one track mostly touch the same tiles
-    for tiles in units:
-        if tiles not in known:
-            blocks = blocks_of(tiles)
-            known[tiles] = (
-                len(blocks),
-                sum(len(list(block.parts(shard))) for block in blocks),
-                sum(block.bytes(bands) for block in blocks),
-            )
-        more = known[tiles]
-        tasks, files, size = tasks + more[0], files + more[1], size + more[2]
+    known: dict[bytes, tuple[Block, ...]] = {}  # passes of one track mostly touch the same tiles
+    for there in touched:
+        if there.tobytes() not in known:
+            known[there.tobytes()] = blocks_of(region.tiles[index] for index in np.flatnonzero(there))
+        for block in known[there.tobytes()]:
+            tasks += 1
+            files += math.ceil(block.shape[0] / shard) * math.ceil(block.shape[1] / shard)
+            size += block.bytes(len(region.bands))
     return BatchCost(tasks, files, size)
 
 

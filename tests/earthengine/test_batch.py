@@ -256,11 +256,12 @@ def test_a_bucket_that_is_not_there_for_earth_engine_stops_what_is_not_begun(ben
     with pytest.raises(CohmapError, match=r"bucket 'elsewhere' does not exist; check \[source\] bucket"):
         bench.export('prefix = "x"', "queued = 1", bucket="elsewhere")
     assert len(bench.tasks.bodies()) == 1
+    assert not any("files stay in" in note for note in bench.notes.said)
 
 
 def test_a_bucket_that_cannot_be_read_is_told_before_anything_is_spent(bench: Bench) -> None:
     bench.bucket.rmdir()
-    with pytest.raises(CohmapError, match=r"the bucket can't be read at .*; check \[source\] bucket and mount"):
+    with pytest.raises(CohmapError, match=r"the bucket can't be read at .*; check \[source\] mount"):
         bench.export()
     assert not asked(bench)
 

@@ -67,10 +67,12 @@ def require_bucket(root: str) -> None:
         raise
     except Exception as error:  # noqa: BLE001 - every storage library has its own errors
         reason = "nothing is there" if isinstance(error, FileNotFoundError) else _first_line(error)
-        raise CohmapError(
-            f"the bucket can't be read at {root} ({reason}); check [source] bucket and mount, and sign in to Cloud "
-            "Storage with `gcloud auth application-default login`"
-        ) from None
+        mend = (
+            "bucket, and sign in to Cloud Storage with `gcloud auth application-default login`"
+            if root.startswith("gs://")
+            else "mount"
+        )
+        raise CohmapError(f"the bucket can't be read at {root} ({reason}); check [source] {mend}") from None
 
 
 def find_shards(root: str, task: Task, attempt: int, side: int) -> tuple[Shard, ...]:

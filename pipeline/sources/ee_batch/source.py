@@ -133,6 +133,8 @@ class BatchSource:
                 pause = min(2 * pause, self._patience.longest)
 
     def _tell_end(self, work: Work, region: Region, progress: Progress) -> None:
+        if not self._ready:
+            return
         took = f"; Earth Engine counts {work.eecu_seconds / 3600:.2f} EECU-hours" if work.eecu_seconds else ""
         progress.note(
             f"the tasks' files stay in gs://{self.settings.bucket}/{folder_of(region, self.settings)} until you delete "
