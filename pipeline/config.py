@@ -21,6 +21,10 @@ Polarisation = Literal["VV", "VH", "HH", "HV"]
 Resampling = Literal["nearest", "bilinear", "cubic"]
 Radiometry = Literal["sigma0", "gamma0", "terrain-volume", "terrain-surface"]
 
+# A bucket's name as Cloud Storage allows it; folders in it, without empty names.
+BUCKET = r"^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$"
+PREFIX = r"^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$"
+
 
 class Table(BaseModel):
     """A table of the region file: unknown keys are refused, nothing is coerced in silence."""
@@ -100,7 +104,9 @@ class EarthEngineSource(Table):
     project: str | None = Field(None, description="Google Cloud project (or --project, or the client's stored one)")
     collection: str = Field("COPERNICUS/S1_GRD_FLOAT", description="image collection in linear power")
     service_account_key: str | None = Field(None, description="path of a service account's JSON key")
-    url: str | None = Field(None, description="API address; the high-volume endpoint by default")
+    url: str | None = Field(
+        None, description="API address; the high-volume endpoint by default, the standard one for tasks"
+    )
     resampling: Resampling = Field("nearest", description="Earth Engine's resampling onto the region's grid")
     requests: int = Field(16, ge=1, le=40, description="requests under way at once")
     radiometry: Radiometry = Field(
@@ -116,6 +122,39 @@ class EarthEngineSource(Table):
     border_noise: bool = Field(
         False, description="mask the noisy borders of images from before March 2018 (processor before 2.90)"
     )
+    mode: Literal["interactive", "batch"] = Field(
+        "interactive",
+        description="interactive: pixels come in answers to requests; batch: Earth Engine's tasks write files to a "
+        "Cloud Storage bucket, and they are read from there",
+    )
+    bucket: str | None = Field(
+        None, pattern=BUCKET, description="mode = 'batch': name of the Cloud Storage bucket, without gs://"
+    )
+    prefix: str | None = Field(
+        None, pattern=PREFIX, description="mode = 'batch': folder in the bucket; cohmap/NAME where left out"
+    )
+    mount: str | None = Field(
+        None, description="mode = 'batch': folder where the bucket is mounted; read as gs://BUCKET where left out"
+    )
+    queued: int = Field(
+        2000, ge=1, le=3000, description="mode = 'batch': tasks in the project's queue, above which none is added"
+    )
+    shard: int = Field(
+        4096, ge=256, le=16384, multiple_of=256, description="mode = 'batch': side of the files, in pixels"
+    )
+
+    @model_validator(mode="after")
+    def _bucket_for_batch(self) -> EarthEngineSource:
+        if self.mode == "batch":
+            if self.bucket is None:
+                raise ValueError(
+                    "mode = 'batch' needs bucket, the name of a Cloud Storage bucket that Earth Engine may write to"
+                )
+            return self
+        given = sorted({"bucket", "prefix", "mount", "queued", "shard"} & self.model_fields_set)
+        if given:
+            raise ValueError(f"{given[0]} goes with mode = 'batch', and only with it")
+        return self
 
     @model_validator(mode="after")
     def _dem_for_slopes(self) -> EarthEngineSource:

@@ -117,6 +117,13 @@ def _cost_lines(cost: Cost) -> Iterator[str]:
             f"Earth Engine: {cost.requests:,} requests ({each} in one), {cost.transfer_bytes / 2**20:,.0f} MiB with "
             f"masks; {soon} to {late} at {fast:g} to {slow:g} requests a second (assumed, not measured)"
         )
+    if cost.batch is not None:
+        yield (
+            f"Earth Engine: {cost.batch.tasks:,} tasks, which write {cost.batch.files:,} files to the bucket, "
+            f"{cost.batch.bytes / 2**20:,.0f} MiB before compression; it works on about 2 tasks of a project at once, "
+            "how long each takes can't be foretold, and Cloud Storage has a price"
+        )
+    if cost.rate is not None or cost.batch is not None:
         tiers = ", ".join(f"{hours:,}" for hours in EECU_TIERS)
         yield (
             f"Earth Engine counts computation too: its noncommercial tiers allow {tiers} EECU-hours a month; what a "

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from pipeline.config import EarthEngineSource
 from pipeline.region import Region, Tile
+from pipeline.sources.ee_batch.blocks import Block, blocks_of
 from pipeline.sources.ee_requests import BYTES_A_VALUE, MOST_PIXELS_A_SIDE, Size
 
 VALUE_BYTES = 4
@@ -26,6 +30,21 @@ LAYERS_A_PAIR = 2
 
 
 @dataclass(frozen=True)
+class BatchCost:
+    """What a batch export asks of Earth Engine and of the bucket.
+
+    Attributes
+    ----------
+    bytes
+        Of the files in the bucket, before compression; blocks are rectangles, so tiles that nothing needs count too.
+    """
+
+    tasks: int
+    files: int
+    bytes: int
+
+
+@dataclass(frozen=True)
 class Cost:
     """What a run will ask for and write; bytes are before compression.
 
@@ -40,7 +59,9 @@ class Cost:
     stack_bytes, map_bytes
         Of the exported stack, and of the pair maps with their products.
     rate
-        Requests a second, slow and fast; None for sources other than Earth Engine.
+        Requests a second, slow and fast; None for sources other than Earth Engine, and for tasks.
+    batch
+        Tasks and their files, where Earth Engine works by them; then no pixel is requested.
     """
 
     requests: int
@@ -49,6 +70,7 @@ class Cost:
     stack_bytes: int
     map_bytes: int
     rate: tuple[float, float] | None
+    batch: BatchCost | None = None
 
     @property
     def seconds(self) -> tuple[float, float] | None:
@@ -71,12 +93,23 @@ class Cost:
             "disk_bytes": self.disk_bytes,
             "requests_a_second": self.rate and list(self.rate),
             "seconds": self.seconds and [round(edge, 1) for edge in self.seconds],
-            "eecu_hours_a_month_by_tier": list(EECU_TIERS) if self.rate else None,
+            "tasks": self.batch and self.batch.tasks,
+            "files": self.batch and self.batch.files,
+            "bucket_bytes": self.batch and self.batch.bytes,
+            "eecu_hours_a_month_by_tier": list(EECU_TIERS) if self.rate or self.batch else None,
         }
 
 
-def count_cost(region: Region, passes: Mapping[Tile, int], pair_tiles: int) -> Cost:
-    """Costs of reading so many passes of each tile, and of estimating so many tiles of pairs."""
+def count_cost(
+    region: Region, passes: Mapping[Tile, int], pair_tiles: int, touched: Iterable[npt.NDArray[np.bool_]]
+) -> Cost:
+    """Costs of reading so many passes of each tile, and of estimating so many tiles of pairs.
+
+    Parameters
+    ----------
+    touched
+        Which of the region's tiles, in their order, each pass touches.
+    """
     source, bands = region.config.source, len(region.bands)
     size = region.config.grid.tile
     stack_bytes = sum(count * math.prod(tile.shape) for tile, count in passes.items()) * bands * VALUE_BYTES
@@ -84,6 +117,9 @@ def count_cost(region: Region, passes: Mapping[Tile, int], pair_tiles: int) -> C
     map_bytes = layer_bytes * LAYERS_A_PAIR * (2 if region.config.products.pairs else 1)
     if not isinstance(source, EarthEngineSource):
         return Cost(sum(passes.values()), 1, stack_bytes, stack_bytes, map_bytes, None)
+    if source.mode == "batch":
+        batch = _count_batch(region, touched, source.shard)
+        return Cost(0, 0, 0, stack_bytes, map_bytes, None, batch)
     fast, slow = (min(source.requests / seconds, MOST_REQUESTS_A_SECOND) for seconds in REQUEST_SECONDS)
     return Cost(
         sum(requests_of(tile.shape, bands, count) for tile, count in passes.items()),
@@ -93,6 +129,19 @@ def count_cost(region: Region, passes: Mapping[Tile, int], pair_tiles: int) -> C
         map_bytes,
         (slow, fast),
     )
+
+
+def _count_batch(region: Region, touched: Iterable[npt.NDArray[np.bool_]], shard: int) -> BatchCost:
+    tasks = files = size = 0
+    known: dict[bytes, tuple[Block, ...]] = {}  # passes of one track mostly touch the same tiles
+    for there in touched:
+        if there.tobytes() not in known:
+            known[there.tobytes()] = blocks_of(region.tiles[index] for index in np.flatnonzero(there))
+        for block in known[there.tobytes()]:
+            tasks += 1
+            files += math.ceil(block.shape[0] / shard) * math.ceil(block.shape[1] / shard)
+            size += block.bytes(len(region.bands))
+    return BatchCost(tasks, files, size)
 
 
 def passes_a_request(shape: tuple[int, int], bands: int) -> int:

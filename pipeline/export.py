@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -10,17 +11,21 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline import __version__, cube
+from pipeline.errors import CohmapError
 from pipeline.ledger import Ledger, checksum, digest
 from pipeline.passes import Pass, Track
 from pipeline.plan import PLAN, Plan
 from pipeline.progress import Progress
 from pipeline.region import Region, Tile
-from pipeline.sources import FloatArray, ManySource, Source
+from pipeline.sources import FloatArray, LateSource, ManySource, Source
 from pipeline.storage import Folder
 
 STAGE = "export"
 
 TRACKS = "stack/tracks.json"
+
+# Settings that don't decide a pixel's value: where the same files lie, who asks, and by which way pixels come.
+WAYS = {"path", "requests", "project", "url", "mode", "bucket", "prefix", "mount", "queued", "shard"}
 
 
 @dataclass(frozen=True)
@@ -81,13 +86,15 @@ def export(plan: Plan, source: Source, folder: Folder, progress: Progress) -> Ou
         todo = [unit for unit in units if not _is_done(unit, ledger, stacks[unit.item.track], region)]
         progress.start(STAGE, len(units), len(units) - len(todo))
         _tell_changed(todo, ledger, progress)
-        for unit, values in _read_all(todo, source, region):
-            stack = stacks[unit.item.track]
-            for band, pixels in zip(region.bands, values, strict=True):
-                stack.write_tile(variable_name(band), unit.position, unit.tile, pixels)
-            valid = float(np.isfinite(values[0]).mean())
-            ledger.record(unit.key, unit.fingerprint, checksum(values), valid=round(valid, 6))
-            progress.advance()
+        with _telling_what_goes_on(source, progress):
+            for ready in _arrivals(todo, source, plan, folder, progress):
+                for unit, values in _read_all(ready, source, region):
+                    stack = stacks[unit.item.track]
+                    for band, pixels in zip(region.bands, values, strict=True):
+                        stack.write_tile(variable_name(band), unit.position, unit.tile, pixels)
+                    valid = float(np.isfinite(values[0]).mean())
+                    ledger.record(unit.key, unit.fingerprint, checksum(values), valid=round(valid, 6))
+                    progress.advance()
     return Outcome(len(units), len(units) - len(todo))
 
 
@@ -112,8 +119,7 @@ def _list_tracks(folder: Folder, tracks: tuple[Track, ...]) -> None:
 def _units(plan: Plan, stacks: dict[Track, cube.Cube]) -> Iterator[_Unit]:
     region = plan.region
     settings = region.config.source.model_dump(mode="json")
-    # What decides a pixel's value; where the same files lie, or how many requests run at once, does not.
-    made_by = {key: value for key, value in settings.items() if key not in {"path", "requests", "project", "url"}}
+    made_by = {key: value for key, value in settings.items() if key not in WAYS}
     grid = cube.describe_grid(region.grid, region.config.grid.tile)
     for track, passes in plan.passes.items():
         positions = {entry["id"]: index for index, entry in enumerate(stacks[track].entries)}
@@ -127,6 +133,32 @@ def _units(plan: Plan, stacks: dict[Track, cube.Cube]) -> Iterator[_Unit]:
 def _is_done(unit: _Unit, ledger: Ledger, stack: cube.Cube, region: Region) -> bool:
     names = [variable_name(band) for band in region.bands]
     return ledger.matches(unit.key, unit.fingerprint) and stack.has_tile(names, unit.position, unit.tile)
+
+
+def _arrivals(
+    todo: list[_Unit], source: Source, plan: Plan, folder: Folder, progress: Progress
+) -> Iterator[list[_Unit]]:
+    """Units that can be read: all at once, or piece by piece where the source has its pixels made elsewhere first."""
+    if not isinstance(source, LateSource):
+        yield todo
+        return
+    by_place = {(unit.item.id, unit.tile): unit for unit in todo}
+    if not by_place:
+        return
+    planned = [(item, plan.export_units[item.id]) for passes in plan.passes.values() for item in passes]
+    for item, tiles in source.arrivals(plan.region, planned, by_place, folder, progress):
+        yield [by_place[item.id, tile] for tile in tiles]
+
+
+@contextlib.contextmanager
+def _telling_what_goes_on(source: Source, progress: Progress) -> Iterator[None]:
+    """Where the work ends before its time, say what goes on elsewhere without it."""
+    try:
+        yield
+    except (KeyboardInterrupt, CohmapError):
+        if isinstance(source, LateSource) and (goes_on := source.goes_on()):
+            progress.note(goes_on)
+        raise
 
 
 def _read_all(units: list[_Unit], source: Source, region: Region) -> Iterator[tuple[_Unit, FloatArray]]:

@@ -67,7 +67,7 @@ class Plan:
         passes: Counter[Tile] = Counter()
         for counts in self.tile_counts.values():
             passes.update(counts)
-        return count_cost(self.region, passes, self.pair_tiles)
+        return count_cost(self.region, passes, self.pair_tiles, self.touched.values())
 
     @property
     def pass_tiles(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -13,6 +13,9 @@ from odc.geo.geobox import GeoBox
 from shapely.geometry.base import BaseGeometry
 
 from pipeline.passes import Pass, Slice
+from pipeline.progress import Progress
+from pipeline.region import Region, Tile
+from pipeline.storage import Folder
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -74,4 +77,39 @@ class ManySource(Source, Protocol):
 
     def read_many(self, items: Sequence[Pass], window: GeoBox, bands: Sequence[str]) -> list[FloatArray]:
         """What `read` gives for each pass, in their order."""
+        ...
+
+
+@runtime_checkable
+class LateSource(Source, Protocol):
+    """A source whose pixels are made elsewhere first: a window can be read once it was announced."""
+
+    def arrivals(
+        self,
+        region: Region,
+        planned: Sequence[tuple[Pass, Sequence[Tile]]],
+        wanted: Collection[tuple[str, Tile]],
+        folder: Folder,
+        progress: Progress,
+    ) -> Iterator[tuple[Pass, tuple[Tile, ...]]]:
+        """Have the wanted tiles made, and announce them as they become ready, in any order.
+
+        Parameters
+        ----------
+        planned
+            Every pass of the plan with its tiles; so that what is asked for doesn't depend on what an earlier run did.
+        wanted
+            Ids of passes, with the tiles that are to be read.
+        folder
+            Where the source remembers what it has begun.
+
+        Raises
+        ------
+        CohmapError
+            Some can't be made; raised after the others were announced, unless none could be.
+        """
+        ...
+
+    def goes_on(self) -> str:
+        """One sentence on what is still being made elsewhere, for a run that ends before its time; "" where nothing."""
         ...

@@ -16,7 +16,6 @@ from shapely.geometry.base import BaseGeometry
 from pipeline import config
 from pipeline.errors import CohmapError
 from pipeline.passes import Pass, Slice
-from pipeline.region import crs_of, to_crs
 from pipeline.sources import FloatArray, Query
 from pipeline.sources.ee_failures import TooLarge
 from pipeline.sources.ee_pace import Patience
@@ -31,18 +30,16 @@ from pipeline.sources.ee_requests import (
     expression,
     grid_of,
     halves,
+    near_slices,
     subject_of,
     unpack,
 )
-from pipeline.sources.ee_session import HIGH_VOLUME, Session
+from pipeline.sources.ee_session import HIGH_VOLUME, STANDARD, Session
 
 log = logging.getLogger(__name__)
 
 # Images a page of the listing; the server may send fewer.
 PAGE = 1000
-
-# The footprint follows the valid pixels only roughly; a window this close to it still asks for the image.
-FOOTPRINT_MARGIN = 5000.0
 
 
 class EarthEngineSource:
@@ -75,7 +72,8 @@ class EarthEngineSource:
         self.settings = settings
         self.requests = settings.requests
         self._session = Session(
-            url=(settings.url or HIGH_VOLUME).rstrip("/"),
+            # many small requests go to the one, tasks to the other
+            url=(settings.url or (STANDARD if settings.mode == "batch" else HIGH_VOLUME)).rstrip("/"),
             project=project or settings.project,
             service_account_key=settings.service_account_key,
             credentials=credentials,
@@ -83,6 +81,11 @@ class EarthEngineSource:
             requests=settings.requests,
         )
         self._budget = Budget()
+
+    @property
+    def session(self) -> Session:
+        """How Earth Engine is reached, for what else is asked of it."""
+        return self._session
 
     def search(self, query: Query) -> list[Slice]:
         """Images of the collection that meet the query, in order of time; an empty list where there are none.
@@ -168,7 +171,7 @@ class EarthEngineSource:
         blocks = [np.full((len(bands), *window.shape), np.nan, dtype=np.float32) for _ in items]
         parts = []
         for item, values in zip(items, blocks, strict=True):
-            near = tuple(piece for piece in item.slices if _is_near(piece.footprint, window))
+            near = near_slices(item, window)
             if near:
                 parts.append(Part(item.id, near, values))
         if parts:
@@ -233,8 +236,3 @@ def _outline_to_ask_for(area: BaseGeometry) -> Polygon:
     return box(
         max(west - margin, -180), max(south - margin, -90), min(east + margin, 180), min(north + margin, 90), ccw=True
     )
-
-
-def _is_near(footprint: BaseGeometry, window: GeoBox) -> bool:
-    outline = box(*window.boundingbox.bbox).buffer(FOOTPRINT_MARGIN)
-    return bool(to_crs(footprint, crs_of(window)).intersects(outline))

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from odc.geo.geobox import GeoBox
+from shapely.geometry import box
 
 from pipeline.config import EarthEngineSource
-from pipeline.passes import Slice
-from pipeline.region import crs_of
+from pipeline.passes import Pass, Slice
+from pipeline.region import crs_of, to_crs
 from pipeline.sources import FloatArray, ee_radiometry
 from pipeline.sources.ee_failures import Garbled
 from pipeline.sources.ee_records import ANGLE
@@ -33,6 +34,9 @@ BYTES_A_VALUE = 4 + 1
 
 # A window of this many pixels a side that Earth Engine still finds too large won't get better by splitting.
 SMALLEST_SPLIT = 64
+
+# The footprint follows the valid pixels only roughly; a window this close to it still asks for the image.
+FOOTPRINT_MARGIN = 5000.0
 
 # Requests that succeed before one twice as large is tried again, where Earth Engine found such ones too large.
 CALM = 50
@@ -121,6 +125,12 @@ class Part:
     def cut(self, rows: slice, cols: slice) -> Part:
         """The same pass on a piece of the window."""
         return Part(self.pass_id, self.pieces, self.values[:, rows, cols])
+
+
+def near_slices(item: Pass, window: GeoBox) -> tuple[Slice, ...]:
+    """The pass's slices that may have pixels in a window, in their order."""
+    outline, crs = box(*window.boundingbox.bbox).buffer(FOOTPRINT_MARGIN), crs_of(window)
+    return tuple(piece for piece in item.slices if to_crs(piece.footprint, crs).intersects(outline))
 
 
 def subject_of(parts: Sequence[Part]) -> str:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 HIGH_VOLUME = "https://earthengine-highvolume.googleapis.com"
+STANDARD = "https://earthengine.googleapis.com"
 TOKEN_VARIABLE = "COHMAP_EE_TOKEN"  # noqa: S105 - the variable's name, not a token
 
 

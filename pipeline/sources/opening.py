@@ -36,7 +36,13 @@ def open_source(region: Region, project: str | None = None) -> Source:
 
             key = settings.service_account_key
             located = settings.model_copy(update={"service_account_key": key and _beside(region, key)})
-            return earthengine.EarthEngineSource(located, project)
+            images = earthengine.EarthEngineSource(located, project)
+            if settings.mode == "interactive":
+                return images
+            from pipeline.sources.ee_batch.source import BatchSource
+
+            mount = settings.mount and _beside(region, settings.mount)
+            return BatchSource(images, located.model_copy(update={"mount": mount}))
 
 
 def _beside(region: Region, path: str) -> str:

@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import ee
 import pytest
@@ -17,8 +18,12 @@ from pipeline import config
 from pipeline.sources import Query
 from pipeline.sources.earthengine import EarthEngineSource
 from pipeline.sources.ee_pace import Patience
+from tests.conftest import Command
 from tests.earthengine.server import Server, serve
 from tests.earthengine.world import World
+
+if TYPE_CHECKING:
+    from tests.earthengine.batch import Bench
 
 # Around the scenes' own place, see scenes.native_grid.
 HERE = box(-117.01, 35.23, -116.98, 35.25)
@@ -102,3 +107,11 @@ def standin(server: Server, right_credentials: Credentials, away_from_home: Path
     del away_from_home
     server.world.clear()
     return StandIn(server, server.world, Naps(), right_credentials)
+
+
+@pytest.fixture
+def bench(standin: StandIn, cohmap: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    from tests.earthengine.batch import make_bench
+
+    monkeypatch.setenv("COHMAP_EE_TOKEN", standin.world.token)
+    return make_bench(standin, cohmap, tmp_path)

@@ -25,6 +25,7 @@ from tests.earthengine.graph import Evaluator, Value, algorithms, to_json
 from tests.earthengine.images import Image
 from tests.earthengine.listing import matches, record
 from tests.earthengine.pixels import encode_npy, read_grid
+from tests.earthengine.task_server import answer_task, no_tasks, speaks_of_tasks
 from tests.earthengine.world import Request, World
 
 Answer = dict[str, Any] | bytes
@@ -60,6 +61,7 @@ class Server(ThreadingHTTPServer):
     def __init__(self, world: World) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.world = world
+        self.tasks = no_tasks(world)
 
     @property
     def url(self) -> str:
@@ -181,6 +183,8 @@ class Handler(BaseHTTPRequestHandler):
         if address is None:
             raise EarthEngineError(f"stand-in: no such address {request.path}", 404)
         world.check_caller(request.headers, address["project"])
+        if speaks_of_tasks(address["rest"]):
+            return answer_task(self.server.tasks, address["rest"], request)
         return _answer_caller(world, address["rest"], request)
 
 

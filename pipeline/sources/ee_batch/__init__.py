@@ -1,0 +1,1 @@
+"""Batch export: Earth Engine's tasks write files to a bucket, and the files are read from there."""
