@@ -217,8 +217,8 @@ def show_map(
     before: Annotated[bool, typer.Option("--before", help="The plan: area, tiles and what passes cover them.")] = False,
 ) -> None:
     """Look at the maps in the browser, over each other; needs `pip install 'cohmap[map]'`."""
-    from pipeline.notebook import serve, voila_command, write_notebook
-    from pipeline.viewer import require_extra
+    from pipeline.map.notebook import serve, voila_command, write_notebook
+    from pipeline.map.viewer import require_extra
 
     if before:
         require_extra("ipyleaflet", "ipywidgets")
