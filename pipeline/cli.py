@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline import __version__, cli_models, cli_slc, cli_weights
+from pipeline import __version__, cli_models, cli_slc, cli_view, cli_weights
 from pipeline.compute import available_cores
 from pipeline.console import Terminal, show_plan
 from pipeline.errors import CohmapError, Stopped
@@ -35,6 +35,7 @@ app = typer.Typer(
 )
 app.add_typer(cli_models.app)
 app.add_typer(cli_slc.app)
+app.add_typer(cli_view.app)
 app.add_typer(cli_weights.app, name="weights")
 
 
