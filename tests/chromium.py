@@ -64,11 +64,16 @@ class Tab:
     async def call(self, method: str, **parameters: Any) -> dict[str, Any]:
         """One command of the protocol."""
         number = next(self._numbers)
-        self._answers[number] = asyncio.get_running_loop().create_future()
+        coming = self._answers[number] = asyncio.get_running_loop().create_future()
         await self._socket.write_message(json.dumps({"id": number, "method": method, "params": parameters}))
-        answer = await asyncio.wait_for(self._answers[number], 30)
+        answer = await asyncio.wait_for(coming, 30)
         assert "error" not in answer, answer
         return dict(answer["result"])
+
+    async def close(self) -> None:
+        """Stop listening."""
+        self._socket.close()
+        await self._listening
 
     async def open(self, address: str) -> None:
         """Go to an address."""
@@ -161,8 +166,10 @@ async def browse(width: int = 1280, height: int = 860) -> AsyncIterator[Tab]:
                 await tab.call(f"{domain}.enable")
             size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
             await tab.call("Emulation.setDeviceMetricsOverride", **size)
-            yield tab
-            socket.close()
+            try:
+                yield tab
+            finally:
+                await tab.close()
         finally:
             process.terminate()
             await process.wait()

@@ -82,13 +82,26 @@ def _add_north(plot: Any, angle: float) -> None:
     ends = {"x_start": x, "y_start": y, "x_end": x + long * math.sin(turn), "y_end": y + long * math.cos(turn)}
     head = NormalHead(size=9, fill_color=_INK, line_color=_INK)
     letter = Label(
-        x=x, y=y + long + 4, x_units="screen", y_units="screen", text="N", text_align="center",
-        background_fill_color="white", background_fill_alpha=0.75, padding=2, text_font_size="12px",
+        x=x,
+        y=y + long + 4,
+        x_units="screen",
+        y_units="screen",
+        text="N",
+        text_align="center",
+        background_fill_color="white",
+        background_fill_alpha=0.75,
+        padding=2,
+        text_font_size="12px",
     )
     ground = BoxAnnotation(
-        left=x - 14, right=x + 14, bottom=y - 6, top=y + long + 6,
+        left=x - 14,
+        right=x + 14,
+        bottom=y - 6,
+        top=y + long + 6,
         **dict.fromkeys(("left_units", "right_units", "bottom_units", "top_units"), "screen"),
-        fill_color="white", fill_alpha=0.75, line_color=None,
+        fill_color="white",
+        fill_alpha=0.75,
+        line_color=None,
     )
     for part in (ground, Arrow(end=head, line_width=2, line_color=_INK, **ends, **screen), letter):
         plot.add_layout(part)
