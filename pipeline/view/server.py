@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import socket
 import webbrowser
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -13,7 +14,6 @@ from bokeh.application import Application
 from bokeh.application.handlers.function import FunctionHandler
 from bokeh.server.server import BaseServer
 from bokeh.server.tornado import BokehTornado
-from bokeh.server.util import bind_sockets
 from tornado.httpserver import HTTPServer
 from tornado.ioloop import IOLoop
 
@@ -41,10 +41,12 @@ def serving(output: Output, port: int = 0) -> Iterator[str]:
         The port is not to be had.
     """
     try:
-        sockets, bound = bind_sockets(HOST, port)
+        listening = socket.create_server((HOST, port))
     except (OSError, OverflowError) as error:
         raise CohmapError(f"port {port} can't be had ({error}); choose another with --port, or leave it out") from None
 
+    listening.setblocking(False)
+    bound = int(listening.getsockname()[1])
     pages: set[Page] = set()
 
     def build(document: Any) -> None:
@@ -62,7 +64,7 @@ def serving(output: Output, port: int = 0) -> Iterator[str]:
         extra_websocket_origins=[f"{HOST}:{bound}", f"localhost:{bound}"],
     )
     http = HTTPServer(app)
-    http.add_sockets(sockets)
+    http.add_sockets([listening])
     server = BaseServer(IOLoop.current(), app, http)
     server.start()
     try:
