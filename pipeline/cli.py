@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline import __version__, cli_models, cli_slc, cli_tasks, cli_weights
+from pipeline import __version__, cli_models, cli_slc, cli_tasks, cli_view, cli_weights
 from pipeline.compute import available_cores
 from pipeline.console import Terminal, show_plan
 from pipeline.errors import CohmapError, Stopped
@@ -36,6 +36,7 @@ app = typer.Typer(
 app.add_typer(cli_models.app)
 app.add_typer(cli_slc.app)
 app.add_typer(cli_tasks.app)
+app.add_typer(cli_view.app)
 app.add_typer(cli_weights.app, name="weights")
 
 
@@ -218,8 +219,8 @@ def show_map(
     before: Annotated[bool, typer.Option("--before", help="The plan: area, tiles and what passes cover them.")] = False,
 ) -> None:
     """Look at the maps in the browser, over each other; needs `pip install 'cohmap[map]'`."""
-    from pipeline.notebook import serve, voila_command, write_notebook
-    from pipeline.viewer import require_extra
+    from pipeline.map.notebook import serve, voila_command, write_notebook
+    from pipeline.map.viewer import require_extra
 
     if before:
         require_extra("ipyleaflet", "ipywidgets")

@@ -145,7 +145,9 @@ class Pool:
                     n_workers=self._workers,
                     threads_per_worker=1,
                     processes=True,
-                    dashboard_address=":0",
+                    # where Bokeh is installed Dask would serve its dashboard, to every machine that reaches this one
+                    dashboard_address="127.0.0.1:0",
+                    scheduler_kwargs={"dashboard": False},
                     silence_logs=logging.CRITICAL,
                 )
             )

@@ -98,6 +98,20 @@ class Folder:
         filesystem, root = self._remote
         return bool(filesystem.exists(f"{root}/{name}"))
 
+    def names(self, below: str) -> list[str]:
+        """Names of what lies directly in a folder below this one, sorted; none where there is no such folder."""
+        if self.local:
+            try:
+                return sorted(path.name for path in (self.local / below).iterdir())
+            except (FileNotFoundError, NotADirectoryError):
+                return []
+        filesystem, root = self._remote
+        try:
+            found = filesystem.ls(f"{root}/{below}", detail=False)
+        except FileNotFoundError:
+            return []
+        return sorted(str(path).rstrip("/").rpartition("/")[2] for path in found)
+
     def read_bytes(self, name: str) -> bytes:
         """A file's content; FileNotFoundError where there is none."""
         if self.local:

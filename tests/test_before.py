@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from shapely.geometry import shape
 
-from pipeline.before import build_before
 from pipeline.errors import CohmapError
 from pipeline.footprints import FOOTPRINTS
+from pipeline.map.before import build_before
 from pipeline.region import open_region
 from pipeline.storage import Folder
 from tests.conftest import Command

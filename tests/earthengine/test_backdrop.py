@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.backdrop import earth_engine_map, has_credentials
 from pipeline.config import parse
 from pipeline.errors import CohmapError
+from pipeline.map.backdrop import earth_engine_map, has_credentials
+from pipeline.map.viewer import can_use_earth_engine
 from pipeline.region import Region
-from pipeline.viewer import can_use_earth_engine
 from tests.earthengine.conftest import HERE, StandIn
 from tests.earthengine.scenes import START, image
 from tests.fakes import make_region

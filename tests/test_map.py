@@ -26,14 +26,23 @@ from PIL import Image
 from shapely.geometry import box
 
 from pipeline.errors import CohmapError
-from pipeline.notebook import write_notebook
-from pipeline.overlays import DROPPED, PIXELS, corners, draw_overlay, legend, overlays_of, to_mercator, transparent_png
-from pipeline.panel import tile_lines
+from pipeline.map.notebook import write_notebook
+from pipeline.map.overlays import (
+    DROPPED,
+    PIXELS,
+    corners,
+    draw_overlay,
+    legend,
+    overlays_of,
+    to_mercator,
+    transparent_png,
+)
+from pipeline.map.panel import tile_lines
+from pipeline.map.viewer import build_map, view_of
 from pipeline.products import load_products
 from pipeline.quicklook import COHERENCE, MapImage, score_style
 from pipeline.region import Region, crs_of
 from pipeline.storage import Folder
-from pipeline.viewer import build_map, view_of
 from tests.conftest import Command
 from tests.fakes import make_region
 from tests.finished import finished_once, region_with_everything

@@ -16,7 +16,7 @@ from shapely.geometry.base import BaseGeometry
 
 from pipeline.catalog import title_of
 from pipeline.errors import CohmapError
-from pipeline.overlays import Overlay, draw_overlay, legend
+from pipeline.map.overlays import Overlay, draw_overlay, legend
 from pipeline.region import Region, crs_of
 from pipeline.storage import Folder
 

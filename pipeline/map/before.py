@@ -14,11 +14,11 @@ from pipeline.catalog import title_of
 from pipeline.coverage import MOST_OUTLINES
 from pipeline.errors import CohmapError
 from pipeline.footprints import FOOTPRINTS
-from pipeline.panel import OUTLINE, TILES, WIDTH, tile_lines
+from pipeline.map.panel import OUTLINE, TILES, WIDTH, tile_lines
+from pipeline.map.viewer import base_map, require_extra
 from pipeline.plan import PLAN
 from pipeline.region import Region, open_region
 from pipeline.storage import Folder
-from pipeline.viewer import base_map, require_extra
 
 if TYPE_CHECKING:
     import ipyleaflet
@@ -43,7 +43,7 @@ def build_before(
     region, folder
         Or the region's name or file, and the path or URI of its output folder, which holds the plan.
     earthengine, project, date
-        As `pipeline.viewer.build_map` takes them.
+        As `pipeline.map.viewer.build_map` takes them.
 
     Returns
     -------

@@ -15,8 +15,8 @@ from shapely.geometry.base import BaseGeometry
 
 from pipeline.catalog import credit
 from pipeline.errors import CohmapError
-from pipeline.overlays import FARTHEST_LATITUDE, overlays_of
-from pipeline.panel import WIDTH, Panel
+from pipeline.map.overlays import FARTHEST_LATITUDE, overlays_of
+from pipeline.map.panel import WIDTH, Panel
 from pipeline.products import load_products
 from pipeline.region import Region, open_region
 from pipeline.storage import Folder
@@ -96,7 +96,7 @@ def base_map(
     view = {"center": centre, "zoom": zoom, "scroll_wheel_zoom": True}
     if earthengine or (earthengine is None and can_use_earth_engine(region)):
         require_extra("geemap")
-        from pipeline.backdrop import earth_engine_map
+        from pipeline.map.backdrop import earth_engine_map
 
         shown: ipyleaflet.Map = earth_engine_map(region, project, date, last, view)
     else:
@@ -129,7 +129,7 @@ def can_use_earth_engine(region: Region) -> bool:
     """Whether the region's source is Earth Engine, with credentials that can be found."""
     if region.config.source.kind != "earthengine":
         return False
-    from pipeline.backdrop import has_credentials
+    from pipeline.map.backdrop import has_credentials
 
     return has_credentials(region)
 

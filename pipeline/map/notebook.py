@@ -10,12 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pipeline.before import build_before
 from pipeline.errors import CohmapError
+from pipeline.map.before import build_before
+from pipeline.map.viewer import build_map, can_use_earth_engine, require_extra
 from pipeline.products import load_products
 from pipeline.region import Region
 from pipeline.storage import Folder
-from pipeline.viewer import build_map, can_use_earth_engine, require_extra
 
 NAME, BEFORE = "map.ipynb", "before.ipynb"
 
@@ -40,7 +40,7 @@ def write_notebook(
     before
         Whether it shows the plan, and not the products.
     earthengine, project, date
-        As `pipeline.viewer.build_map` takes them; where `earthengine` is None it is decided here, so that the
+        As `pipeline.map.viewer.build_map` takes them; where `earthengine` is None it is decided here, so that the
         notebook says what it does.
 
     Raises
