@@ -68,6 +68,7 @@ class Cube:
     def __init__(self, folder: Folder, name: str, mode: Literal["r", "r+"] = "r") -> None:
         self.folder, self.name = folder, name
         self.group = _open_group(folder, name, mode)
+        self._arrays: dict[str, zarr.Array[Any]] = {}
 
     @property
     def entries(self) -> list[dict[str, Any]]:
@@ -83,12 +84,15 @@ class Cube:
         raise CohmapError(f"{self.folder.address(self.name)} holds no {entry_id}; {_mend(self.name)}")
 
     def array(self, variable: str) -> zarr.Array[Any]:
-        """One data variable."""
+        """One data variable; its metadata are read once, which costs more than a chunk of 128 x 128 pixels."""
+        if variable in self._arrays:
+            return self._arrays[variable]
         found = self.group.get(variable)
         if not isinstance(found, zarr.Array):
             there = ", ".join(sorted(k for k, a in self.group.arrays() if a.ndim == 3))
             where = self.folder.address(self.name)
             raise CohmapError(f"{where} has no '{variable}', it has {there or 'nothing yet'}; {_mend(self.name)}")
+        self._arrays[variable] = found
         return found
 
     def chunk_name(self, variable: str, index: int, tile: Tile) -> str:

@@ -1,0 +1,198 @@
+"""What a kill costs: ``python -m tests.benchmarks.ee_kills [--kills 50] [--requests 8]``.
+
+`cohmap export` from the stand-in, which takes 300 ms for every request, is killed (SIGKILL) at random moments and given
+again, until the last one may end. A kill loses what was asked for and isn't in the ledger. Part of that had no answer
+yet: it was under way, and nobody could have kept it. The rest had one, and is what resuming repeats.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.benchmarks.ee_throughput import BANDS, LATENCY, Work, make_world
+from tests.earthengine.graph import function_names
+from tests.earthengine.scenes import CRS
+from tests.earthengine.server import Server, serve
+from tests.earthengine.world import Request
+
+ROOT = Path(__file__).resolve().parents[2]
+NEVER = "1000000"
+# Longest time from the first request to the kill: about as long as the export takes.
+LONGEST = 4.0
+# One kill in so many comes before the first request: while the process starts, searches, makes the stack.
+EARLY = 6
+
+
+@dataclass(frozen=True)
+class Kill:
+    """What one kill found, counted in passes of a tile.
+
+    Attributes
+    ----------
+    lost
+        Asked for by this process, not in the ledger.
+    under_way
+        Of these, asked for and not answered.
+    requests
+        Requests lost, whole or in part.
+    """
+
+    lost: int
+    under_way: int
+    requests: int
+
+
+@dataclass(frozen=True)
+class Toll:
+    """What all kills cost.
+
+    Attributes
+    ----------
+    passes
+        Passes in one request for a tile, where none of them is there.
+    exports
+        How many exports were killed until they were whole, and all of these were bit-identical to the undisturbed one.
+    asked, undisturbed
+        Requests for all of these exports, and what they would have taken.
+    """
+
+    passes: int
+    kills: tuple[Kill, ...]
+    exports: int
+    identical: int
+    asked: int
+    undisturbed: int
+
+
+class Exports:
+    """Exports of one region in processes of their own."""
+
+    def __init__(self, work: Work, server: Server, requests: int, folder: Path) -> None:
+        self._server, self._folder = server, folder
+        self._region = folder / "r.toml"
+        west, south, east, north = work.region.area.bounds
+        self._region.write_text(
+            f'name = "kills"\n[area]\nbbox = [{west}, {south}, {east}, {north}]\n[grid]\ncrs = "{CRS}"\ntile = {work.tile}\n'
+            f'[source]\nkind = "earthengine"\nurl = "{server.url}"\nproject = "{server.world.project}"\n'
+            f'requests = {requests}\n[passes]\npolarisations = {list(BANDS)}\n[pairs]\nmode = "chain"\n'
+            '[estimator]\nname = "log-correlation"\n'
+        )
+
+    def begin(self, name: str) -> subprocess.Popen[bytes]:
+        """Start, or go on with, an export."""
+        options = [str(self._region), "--output", str(self._folder / name)]
+        return subprocess.Popen(
+            [sys.executable, "-m", "tests.earthengine.killed", "fsync", NEVER, "export", *options],
+            cwd=ROOT,
+            env=os.environ | {"COHMAP_EE_TOKEN": self._server.world.token},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+
+    def finish(self, name: str) -> dict[str, bytes]:
+        """Let an export end; the pixels' files."""
+        process = self.begin(name)
+        _, said = process.communicate()
+        assert process.returncode == 0, said.decode()
+        assert not list((self._folder / name).rglob("*.partial*"))
+        variables = (self._folder / name / "stack").glob("*.zarr/v*")
+        return {str(f.relative_to(self._folder / name)): f.read_bytes() for v in variables for f in v.rglob("c/*/*/*")}
+
+    def recorded(self, name: str) -> int:
+        """Passes of tiles in the ledger."""
+        ledger = self._folder / name / "ledger/export.jsonl"
+        return sum(line.endswith(b"}") for line in ledger.read_bytes().split(b"\n")) if ledger.exists() else 0
+
+    def kill(self, name: str, rng: random.Random) -> Kill | None:
+        """Kill an export at a random moment; None where it ended before."""
+        world = self._server.world
+        before, there = len(world.requests("computePixels")), self.recorded(name)
+        process = self.begin(name)
+        if rng.randrange(EARLY):
+            while len(world.requests("computePixels")) == before and process.poll() is None:
+                time.sleep(0.005)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(rng.uniform(0, LONGEST))
+        process.send_signal(signal.SIGKILL)
+        waiting = world.under_way()
+        _, said = process.communicate()
+        asked = world.requests("computePixels")[before:]
+        if process.returncode != -signal.SIGKILL:
+            assert process.returncode == 0, said.decode()
+            return None
+        lost = sum(map(passes_in, asked)) - (self.recorded(name) - there)
+        return Kill(lost, sum(map(passes_in, waiting)), len(asked))
+
+
+def passes_in(request: Request) -> int:
+    """Passes that a request asks for."""
+    assert function_names(request.body["expression"])
+    return str(request.body["expression"]).count("ImageCollection.mosaic")
+
+
+def measure(work: Work, kills: int, requests: int, seed: int, latency: float = LATENCY) -> Toll:
+    """Kill exports until there were enough kills, and let each end."""
+    rng = random.Random(seed)
+    world = make_world(work)
+    world.latency, world.answers = latency, {}
+    found: list[Kill] = []
+    exports = identical = 0
+    with serve(world) as server, tempfile.TemporaryDirectory() as folder:
+        runs = Exports(work, server, requests, Path(folder))
+        whole = runs.finish("unbroken")
+        assert len(whole) == work.tiles**2 * work.passes * len(BANDS)
+        undisturbed = len(world.requests("computePixels"))
+        while len(found) < kills:
+            exports += 1
+            while len(found) < kills and (toll := runs.kill(f"out{exports}", rng)):
+                found.append(toll)
+            identical += runs.finish(f"out{exports}") == whole
+        asked = len(world.requests("computePixels")) - undisturbed
+    return Toll(work.passes, tuple(found), exports, identical, asked, undisturbed * exports)
+
+
+def show(toll: Toll) -> Table:
+    """Means and worst cases, in requests for a tile."""
+    table = Table(title=f"{len(toll.kills)} kills of {toll.exports} exports, {toll.identical} of them bit-identical")
+    for column in ("a kill loses, in tiles", "mean", "most"):
+        table.add_column(column, justify="right")
+    rows = {
+        "asked for, not in the ledger": [kill.lost for kill in toll.kills],
+        "of these without an answer": [kill.under_way for kill in toll.kills],
+        "answered, not in the ledger": [kill.lost - kill.under_way for kill in toll.kills],
+    }
+    for name, counts in rows.items():
+        table.add_row(name, f"{sum(counts) / len(counts) / toll.passes:.2f}", f"{max(counts) / toll.passes:.2f}")
+    table.add_row("requests in all, undisturbed", str(toll.asked), str(toll.undisturbed))
+    return table
+
+
+def main() -> None:
+    """Read the command line, measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--requests", type=int, default=8, help="at once")
+    parser.add_argument("--tiles", type=int, default=8, help="a side of the square")
+    parser.add_argument("--tile", type=int, default=128, help="pixels a side")
+    parser.add_argument("--passes", type=int, default=3)
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    work = Work(arguments.tiles, arguments.tile, arguments.passes)
+    Console().print(show(measure(work, arguments.kills, arguments.requests, arguments.seed)))
+
+
+if __name__ == "__main__":
+    main()
