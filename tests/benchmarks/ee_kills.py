@@ -83,9 +83,9 @@ class Exports:
     def __init__(self, work: Work, server: Server, requests: int, folder: Path) -> None:
         self._server, self._folder = server, folder
         self._region = folder / "r.toml"
-        west, south, east, north = work.region.area.bounds
         self._region.write_text(
-            f'name = "kills"\n[area]\nbbox = [{west}, {south}, {east}, {north}]\n[grid]\ncrs = "{CRS}"\ntile = {work.tile}\n'
+            f'name = "kills"\n[area]\nbbox = {list(work.region.area.bounds)}\n'
+            f'[grid]\ncrs = "{CRS}"\ntile = {work.tile}\n'
             f'[source]\nkind = "earthengine"\nurl = "{server.url}"\nproject = "{server.world.project}"\n'
             f'requests = {requests}\n[passes]\npolarisations = {list(BANDS)}\n[pairs]\nmode = "chain"\n'
             '[estimator]\nname = "log-correlation"\n'

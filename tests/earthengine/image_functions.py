@@ -38,14 +38,21 @@ def _band_names(call: Call) -> list[str]:
 
 @IMAGE_FUNCTIONS.enter("Image.constant")
 def _constant(call: Call) -> Image:
-    value = call.get("value")
+    """One band, or one for each of several numbers."""
+    given = call.get("value")
+    if not isinstance(given, list):
+        return Image({"constant": _constant_band(given)})
+    return Image({f"constant_{number}": _constant_band(value) for number, value in enumerate(given)})
+
+
+def _constant_band(value: float) -> Band:
     precision: Precision = "double" if isinstance(value, float) else "int"
 
     def compute(grid: PixelGrid) -> Pixels:
         shape_ = (grid.height, grid.width)
         return Pixels(np.full(shape_, float(value)), np.ones(shape_, dtype=bool))
 
-    return Image({"constant": ComputedBand(precision, compute)})
+    return ComputedBand(precision, compute)
 
 
 @IMAGE_FUNCTIONS.enter("Image.select")
