@@ -102,11 +102,24 @@ class Cube:
 
     def write_tile(self, variable: str, index: int, tile: Tile, values: FloatArray) -> None:
         """Write one tile of one position: exactly one chunk, whole, and on disk when this returns."""
+        self.write_tiles(variable, [index], tile, [values])
+
+    def write_tiles(self, variable: str, indices: Sequence[int], tile: Tile, values: Sequence[FloatArray]) -> None:
+        """Write one tile of several positions: a chunk each, on disk when this returns.
+
+        Neighbouring positions are given to Zarr together, which for small tiles takes a third of the time.
+        """
         # an all-NaN tile is written too: its chunk is the proof that the tile was looked at
         array = self.array(variable).with_config({"write_empty_chunks": True})
-        array[index, tile.rows, tile.cols] = values
+        first, last = indices[0], indices[-1]
+        if list(indices) == list(range(first, last + 1)):
+            array[first : last + 1, tile.rows, tile.cols] = values[0][None] if first == last else np.stack(values)
+        else:
+            for index, each in zip(indices, values, strict=True):
+                array[index, tile.rows, tile.cols] = each
         if self.folder.local:
-            fsync(self.folder.local / self.chunk_name(variable, index, tile))
+            for index in indices:
+                fsync(self.folder.local / self.chunk_name(variable, index, tile))
 
     def has_tile(self, variables: Sequence[str], index: int, tile: Tile) -> bool:
         """Whether the tile's chunks exist."""

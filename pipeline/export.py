@@ -88,11 +88,15 @@ def export(plan: Plan, source: Source, folder: Folder, progress: Progress) -> Ou
             return _read(source, together, region)
 
         def write(together: tuple[_Unit, ...], blocks: list[FloatArray]) -> None:
+            for track, stack in stacks.items():
+                own = [place for place, unit in enumerate(together) if unit.item.track == track]
+                for layer, band in enumerate(region.bands if own else ()):
+                    positions = [together[place].position for place in own]
+                    tiles = [blocks[place][layer] for place in own]
+                    stack.write_tiles(variable_name(band), positions, together[0].tile, tiles)
             for unit, values in zip(together, blocks, strict=True):
-                for band, pixels in zip(region.bands, values, strict=True):
-                    stacks[unit.item.track].write_tile(variable_name(band), unit.position, unit.tile, pixels)
                 valid, written = float(np.isfinite(values[0]).mean()), checksum(values)
-                with recording:  # each by itself: what a kill leaves is whole passes, not none of what was read
+                with recording:
                     ledger.record(unit.key, unit.fingerprint, written, valid=round(valid, 6))
                     progress.advance()
 

@@ -8,30 +8,30 @@ yet: it was under way, and nobody could have kept it. The rest had one, and is w
 from __future__ import annotations
 
 import argparse
-import contextlib
+import multiprocessing
 import os
 import random
 import signal
-import subprocess
 import sys
 import tempfile
 import time
 from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+import ee
 from rich.console import Console
 from rich.table import Table
 
+from pipeline import cli
 from tests.benchmarks.ee_throughput import BANDS, LATENCY, Work, make_world
 from tests.earthengine.graph import function_names
 from tests.earthengine.scenes import CRS
 from tests.earthengine.server import Server, serve
 from tests.earthengine.world import Request
 
-ROOT = Path(__file__).resolve().parents[2]
-NEVER = "1000000"
 # Longest time from the first request to the kill: about as long as the export takes.
-LONGEST = 4.0
+LONGEST = 3.0
 # One kill in so many comes before the first request: while the process starts, searches, makes the stack.
 EARLY = 6
 
@@ -77,6 +77,29 @@ class Toll:
     undisturbed: int
 
 
+# Processes are forked from one that has loaded all that an export needs, so that they begin at once.
+FORKED = multiprocessing.get_context("forkserver")
+LOADED = [
+    "pipeline.cli",
+    "pipeline.job",
+    "pipeline.export",
+    "pipeline.sources.earthengine",
+    "ee",
+    "torch",
+    "tests.benchmarks.ee_kills",
+]
+
+
+def _export(options: list[str], token: str) -> None:
+    """The command line in this process, which says nothing."""
+    with Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
+    ee.deprecation._FetchDataCatalogStac = dict  # it asks a Google server for deprecated assets at every start
+    os.environ["COHMAP_EE_TOKEN"] = token
+    sys.argv = ["cohmap", *options]
+    cli.main()
+
+
 class Exports:
     """Exports of one region in processes of their own."""
 
@@ -91,22 +114,18 @@ class Exports:
             '[estimator]\nname = "log-correlation"\n'
         )
 
-    def begin(self, name: str) -> subprocess.Popen[bytes]:
-        """Start, or go on with, an export."""
-        options = [str(self._region), "--output", str(self._folder / name)]
-        return subprocess.Popen(
-            [sys.executable, "-m", "tests.earthengine.killed", "fsync", NEVER, "export", *options],
-            cwd=ROOT,
-            env=os.environ | {"COHMAP_EE_TOKEN": self._server.world.token},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-        )
+    def begin(self, name: str) -> BaseProcess:
+        """Start, or go on with, an export in a process of its own."""
+        options = ["export", str(self._region), "--output", str(self._folder / name)]
+        process = FORKED.Process(target=_export, args=(options, self._server.world.token))
+        process.start()
+        return process
 
     def finish(self, name: str) -> dict[str, bytes]:
         """Let an export end; the pixels' files."""
         process = self.begin(name)
-        _, said = process.communicate()
-        assert process.returncode == 0, said.decode()
+        process.join()
+        assert process.exitcode == 0
         assert not list((self._folder / name).rglob("*.partial*"))
         variables = (self._folder / name / "stack").glob("*.zarr/v*")
         return {str(f.relative_to(self._folder / name)): f.read_bytes() for v in variables for f in v.rglob("c/*/*/*")}
@@ -122,16 +141,15 @@ class Exports:
         before, there = len(world.requests("computePixels")), self.recorded(name)
         process = self.begin(name)
         if rng.randrange(EARLY):
-            while len(world.requests("computePixels")) == before and process.poll() is None:
+            while len(world.requests("computePixels")) == before and process.is_alive():
                 time.sleep(0.005)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(rng.uniform(0, LONGEST))
-        process.send_signal(signal.SIGKILL)
+        process.join(rng.uniform(0, LONGEST))
+        process.kill()
         waiting = world.under_way()
-        _, said = process.communicate()
+        process.join()
         asked = world.requests("computePixels")[before:]
-        if process.returncode != -signal.SIGKILL:
-            assert process.returncode == 0, said.decode()
+        if process.exitcode != -signal.SIGKILL:
+            assert process.exitcode == 0
             return None
         lost = sum(map(passes_in, asked)) - (self.recorded(name) - there)
         return Kill(lost, sum(map(passes_in, waiting)), len(asked))
@@ -148,6 +166,7 @@ def measure(work: Work, kills: int, requests: int, seed: int, latency: float = L
     rng = random.Random(seed)
     world = make_world(work)
     world.latency, world.answers = latency, {}
+    FORKED.set_forkserver_preload(LOADED)
     found: list[Kill] = []
     exports = identical = 0
     with serve(world) as server, tempfile.TemporaryDirectory() as folder:
@@ -159,6 +178,7 @@ def measure(work: Work, kills: int, requests: int, seed: int, latency: float = L
             exports += 1
             while len(found) < kills and (toll := runs.kill(f"out{exports}", rng)):
                 found.append(toll)
+                Console(stderr=True).print(f"kill {len(found)} of {kills}: {toll}")
             identical += runs.finish(f"out{exports}") == whole
         asked = len(world.requests("computePixels")) - undisturbed
     return Toll(work.passes, tuple(found), exports, identical, asked, undisturbed * exports)
