@@ -14,8 +14,9 @@ from typing import Any, TypeVar
 What = TypeVar("What")
 Got = TypeVar("Got")
 
-# Writes at once: a disk is busy while each of them waits until its own bytes are safe.
-WRITERS = 4
+# Writes at once: one waits until its bytes are safe on the disk while the other compresses. More would leave more of
+# them unfinished at a kill.
+WRITERS = 2
 
 # How much the latest read and the latest write count in the averages.
 LATEST = 0.2
@@ -93,7 +94,7 @@ def transfer(
     with ThreadPoolExecutor(threads, "read") as readers, ThreadPoolExecutor(WRITERS, "write") as writers:
 
         def begin() -> None:
-            while len(reading) + len(writing) < lead.most:
+            while len(writing) <= WRITERS and len(reading) + len(writing) < lead.most:
                 for what in wanted:
                     reading[readers.submit(timed_read, what)] = what
                     break
