@@ -68,7 +68,8 @@ def serve_apart(make: Callable[..., World], *arguments: Any) -> Iterator[Apart]:
     process = context.Process(target=_run, args=(there, make, arguments), daemon=True)
     process.start()
     try:
-        yield Apart(*here.recv(), here)
+        url, project, token = here.recv()
+        yield Apart(url, project, token, here)
     finally:
         here.close()
         process.terminate()

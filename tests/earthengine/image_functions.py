@@ -199,7 +199,8 @@ def _update_mask(call: Call) -> Image:
 @IMAGE_FUNCTIONS.enter("Image.mask")
 def _mask(call: Call) -> Image:
     if call.get("mask") is not None:
-        return _update_mask(call)
+        masked: Image = _update_mask(call)
+        return masked
 
     def change(band: Band) -> Band:
         def compute(grid: PixelGrid) -> Pixels:
