@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import math
+import threading
 from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,7 @@ from pipeline.progress import Progress
 from pipeline.region import Region, Tile
 from pipeline.sources import FloatArray, LateSource, ManySource, Source
 from pipeline.storage import Folder
+from pipeline.transfer import transfer
 
 STAGE = "export"
 
@@ -75,7 +76,7 @@ def export(plan: Plan, source: Source, folder: Folder, progress: Progress) -> Ou
 
     One that was made from other assets (an image was processed anew, or has gone) is read again, and that is said.
 
-    Reads run in threads, `source.requests` at once, in this process: only it needs the source's credentials.
+    All runs in threads of this process, `source.requests` reads at once: only it needs the source's credentials.
     """
     region = plan.region
     stacks = {track: ensure_stack(region, folder, track, passes) for track, passes in plan.passes.items()}
@@ -86,15 +87,31 @@ def export(plan: Plan, source: Source, folder: Folder, progress: Progress) -> Ou
         todo = [unit for unit in units if not _is_done(unit, ledger, stacks[unit.item.track], region)]
         progress.start(STAGE, len(units), len(units) - len(todo))
         _tell_changed(todo, ledger, progress)
+        recording = threading.Lock()
+
+        def read(together: tuple[_Unit, ...]) -> list[FloatArray]:
+            return _read(source, together, region)
+
+        def write(together: tuple[_Unit, ...], blocks: list[FloatArray]) -> None:
+            for track, stack in stacks.items():
+                own = [place for place, unit in enumerate(together) if unit.item.track == track]
+                for layer, band in enumerate(region.bands if own else ()):
+                    positions = [together[place].position for place in own]
+                    tiles = [blocks[place][layer] for place in own]
+                    stack.write_tiles(variable_name(band), positions, together[0].tile, tiles)
+            for unit, values in zip(together, blocks, strict=True):
+                valid, written = float(np.isfinite(values[0]).mean()), checksum(values)
+                with recording:
+                    ledger.record(unit.key, unit.fingerprint, written, valid=round(valid, 6))
+                    progress.advance()
+
+        # a few more than run at once, so that none waits for a writer
+        ceiling = source.requests + max(2, source.requests // 4)
+        # a source of many keeps to `requests` by itself: the other threads prepare what it is asked next
+        threads = ceiling if isinstance(source, ManySource) else source.requests
         with _telling_what_goes_on(source, progress):
             for ready in _arrivals(todo, source, plan, folder, progress):
-                for unit, values in _read_all(ready, source, region):
-                    stack = stacks[unit.item.track]
-                    for band, pixels in zip(region.bands, values, strict=True):
-                        stack.write_tile(variable_name(band), unit.position, unit.tile, pixels)
-                    valid = float(np.isfinite(values[0]).mean())
-                    ledger.record(unit.key, unit.fingerprint, checksum(values), valid=round(valid, 6))
-                    progress.advance()
+                transfer(_reads(ready, source, region), read, write, threads, ceiling)
     return Outcome(len(units), len(units) - len(todo))
 
 
@@ -159,39 +176,6 @@ def _telling_what_goes_on(source: Source, progress: Progress) -> Iterator[None]:
         if isinstance(source, LateSource) and (goes_on := source.goes_on()):
             progress.note(goes_on)
         raise
-
-
-def _read_all(units: list[_Unit], source: Source, region: Region) -> Iterator[tuple[_Unit, FloatArray]]:
-    """Read units in threads, yielding each as it arrives.
-
-    A few more reads are handed out than run at once, so that none waits for this thread while it writes; that is all
-    that is ever in memory, however many units there are.
-    """
-    waiting = _reads(units, source, region)
-    running: dict[Future[list[FloatArray]], tuple[_Unit, ...]] = {}
-    with ThreadPoolExecutor(source.requests, thread_name_prefix="export") as pool:
-
-        def submit_next() -> None:
-            together = next(waiting, None)
-            if together is not None:
-                running[pool.submit(_read, source, together, region)] = together
-
-        for _ in range(source.requests + max(2, source.requests // 4)):
-            submit_next()
-        try:
-            while running:
-                finished, _ = wait(running, return_when=FIRST_COMPLETED)
-                # what was read is kept even if a read beside it failed, but nothing new is begun
-                good = [future for future in finished if future.exception() is None]
-                future = good[0] if good else finished.pop()
-                together, blocks, sound = running.pop(future), future.result(), len(good) == len(finished)
-                del finished, good, future  # they hold the pixels of every read that has ended
-                yield from zip(together, blocks, strict=True)
-                del blocks
-                if sound:
-                    submit_next()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _reads(units: list[_Unit], source: Source, region: Region) -> Iterator[tuple[_Unit, ...]]:

@@ -23,6 +23,14 @@ class Answer:
 Command = Callable[..., Answer]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """What ``-m live`` needs to know of Earth Engine."""
+    parser.addoption("--project", help="Google Cloud project that `pytest -m live` may use for Earth Engine")
+    parser.addoption("--bucket", help="Cloud Storage bucket that its tests of tasks may write to and read from")
+    parser.addoption("--mount", help="folder where that bucket is mounted")
+    parser.addoption("--earthengine", metavar="URL", help="another address of Earth Engine's interface")
+
+
 @pytest.fixture
 def cohmap(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
     """Run the command line in this process: ``cohmap("plan", "demo")``."""

@@ -69,7 +69,10 @@ class Source(Protocol):
 
 @runtime_checkable
 class ManySource(Source, Protocol):
-    """A source that can read several passes of one window together; what a plain source can't, nobody asks of it."""
+    """A source that can read several passes of one window together; what a plain source can't, nobody asks of it.
+
+    It keeps to `requests` at once by itself, however many threads read: what they ask next is ready by then.
+    """
 
     def passes_at_once(self, window: GeoBox, bands: Sequence[str]) -> int:
         """How many passes of a window it is best to ask for together, at least 1."""

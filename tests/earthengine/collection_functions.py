@@ -190,7 +190,7 @@ def _geometry(value: Value) -> BaseGeometry:
     return value if isinstance(value, BaseGeometry) else shape(value)
 
 
-# Elements and lists
+# Elements
 
 
 @COLLECTION_FUNCTIONS.enter("Element.get")
@@ -202,13 +202,3 @@ def _get(call: Call) -> Value:
 def _set(call: Call) -> Image:
     image = call.image("object")
     return replace(image, properties={**image.properties, call.text("key"): call.get("value")})
-
-
-@COLLECTION_FUNCTIONS.enter("List.get")
-def _list_get(call: Call) -> Value:
-    return call.sequence("list")[call.get("index")]
-
-
-@COLLECTION_FUNCTIONS.enter("List.size")
-def _list_size(call: Call) -> int:
-    return len(call.sequence("list"))

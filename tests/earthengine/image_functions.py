@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -38,14 +38,21 @@ def _band_names(call: Call) -> list[str]:
 
 @IMAGE_FUNCTIONS.enter("Image.constant")
 def _constant(call: Call) -> Image:
-    value = call.get("value")
+    """One band, or one for each of several numbers."""
+    given = call.get("value")
+    if not isinstance(given, list):
+        return Image({"constant": _constant_band(given)})
+    return Image({f"constant_{number}": _constant_band(value) for number, value in enumerate(given)})
+
+
+def _constant_band(value: float) -> Band:
     precision: Precision = "double" if isinstance(value, float) else "int"
 
     def compute(grid: PixelGrid) -> Pixels:
         shape_ = (grid.height, grid.width)
         return Pixels(np.full(shape_, float(value)), np.ones(shape_, dtype=bool))
 
-    return Image({"constant": ComputedBand(precision, compute)})
+    return ComputedBand(precision, compute)
 
 
 @IMAGE_FUNCTIONS.enter("Image.select")
@@ -77,10 +84,17 @@ def _add_bands(call: Call) -> Image:
     image, other = call.image("dstImg"), call.image("srcImg")
     bands = dict(image.bands)
     for name in call.get("names", list(other.bands)):
-        if name in bands and not call.get("overwrite", False):
-            raise EarthEngineError(f"stand-in: Image.addBands would rename a second band '{name}'; not simulated")
-        bands[name] = other.bands[name]
+        if call.get("overwrite", False):
+            bands[name] = other.bands[name]
+        else:
+            bands[_unused(name, bands)] = other.bands[name]
     return replace(image, bands=bands)
+
+
+def _unused(name: str, bands: Mapping[str, Band]) -> str:
+    """The name, or with the first number that makes it new: ``VV``, ``VV_1``, ``VV_2``."""
+    names = (name, *(f"{name}_{number}" for number in range(1, len(bands) + 1)))
+    return next(each for each in names if each not in bands)
 
 
 @IMAGE_FUNCTIONS.enter("Image.resample")
@@ -184,6 +198,10 @@ def _update_mask(call: Call) -> Image:
 
 @IMAGE_FUNCTIONS.enter("Image.mask")
 def _mask(call: Call) -> Image:
+    if call.get("mask") is not None:
+        masked: Image = _update_mask(call)
+        return masked
+
     def change(band: Band) -> Band:
         def compute(grid: PixelGrid) -> Pixels:
             mask = band.read(grid).mask

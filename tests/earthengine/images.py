@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -146,20 +147,33 @@ class RasterBand:
 
 @dataclass(frozen=True, eq=False)
 class ComputedBand:
-    """A band that a function of the grid makes; pixel by pixel from one with a native grid, it has that grid too."""
+    """A band that a function of the grid makes; pixel by pixel from one with a native grid, it has that grid too.
+
+    Interpolated, it is made on its native grid, and there only around the pixels asked for.
+    """
 
     precision: Precision
     compute: Callable[[PixelGrid], Pixels]
     native: PixelGrid | None = None
+    mode: str = "nearest"
 
     def read(self, grid: PixelGrid) -> Pixels:
-        return self.compute(grid)
+        if self.mode == "nearest" or self.native is None:
+            return self.compute(grid)
+        x, y = grid.centres()
+        if grid.crs != self.native.crs:
+            x, y = _transformer(grid.crs, self.native.crs).transform(x, y)
+        cols, rows = apply(~self.native.transform, x, y)
+        left, top = math.floor(cols.min()) - 3, math.floor(rows.min()) - 3
+        width, height = math.ceil(cols.max()) + 3 - left, math.ceil(rows.max()) + 3 - top
+        part = PixelGrid(self.native.crs, self.native.transform @ Affine.translation(left, top), width, height)
+        pixels = self.compute(part)
+        return RasterBand(pixels.values, pixels.mask, part, self.precision).resampled(self.mode).read(grid)
 
     def resampled(self, mode: str) -> Band:
         if self.native is None:
             raise EarthEngineError(f"stand-in: Image.resample('{mode}') of an image without a pixel grid of its own")
-        pixels = self.compute(self.native)
-        return RasterBand(pixels.values, pixels.mask, self.native, self.precision).resampled(mode)
+        return replace(self, mode=mode)
 
 
 @cache

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -12,7 +11,14 @@ from pyproj import Geod, Transformer
 
 from tests.earthengine.errors import EarthEngineError
 from tests.earthengine.graph import Call, Function, Table
-from tests.earthengine.images import Band, FloatArray, Image, PixelGrid, Pixels, Precision, RasterBand, apply
+from tests.earthengine.images import (
+    Band,
+    ComputedBand,
+    FloatArray,
+    Image,
+    PixelGrid,
+    Pixels,
+)
 
 TERRAIN_FUNCTIONS = Table()
 
@@ -78,7 +84,7 @@ def _slope(call: Call) -> Image:
         found = _gradient(band, grid)
         return Pixels(np.degrees(np.arctan(np.hypot(found.east, found.north))), found.mask)
 
-    return Image({"slope": LatticeBand("float", compute, band.native)})
+    return Image({"slope": ComputedBand("float", compute, band.native)})
 
 
 @TERRAIN_FUNCTIONS.enter("Terrain.aspect")
@@ -91,7 +97,7 @@ def _aspect(call: Call) -> Image:
         downhill = np.degrees(np.arctan2(-found.east, -found.north)) % 360
         return Pixels(downhill, found.mask & (np.hypot(found.east, found.north) > 0))
 
-    return Image({"aspect": LatticeBand("float", compute, band.native)})
+    return Image({"aspect": ComputedBand("float", compute, band.native)})
 
 
 # Projections
@@ -111,36 +117,54 @@ def _set_default_projection(call: Call) -> Image:
     image, native = call.image("image"), call.get("crs")
     if not isinstance(native, PixelGrid):
         raise EarthEngineError("stand-in: Image.setDefaultProjection is simulated with another image's projection")
-    bands = {name: LatticeBand(band.precision, band.read, native) for name, band in image.bands.items()}
+    bands = {name: ComputedBand(band.precision, band.read, native) for name, band in image.bands.items()}
     return replace(image, bands=bands)
 
 
-@dataclass(frozen=True, eq=False)
-class LatticeBand:
-    """A computed band on a lattice without end; interpolated, only the part around the pixels asked for is made."""
+@TERRAIN_FUNCTIONS.enter("Projection")
+def _make_projection(call: Call) -> PixelGrid:
+    if call.get("transform") is not None:
+        raise EarthEngineError("stand-in: Projection is simulated with a CRS alone")
+    return PixelGrid(call.text("crs"), Affine.identity(), 1, 1)
 
-    precision: Precision
-    compute: Callable[[PixelGrid], Pixels]
-    native: PixelGrid | None
-    mode: str = "nearest"
 
-    def read(self, grid: PixelGrid) -> Pixels:
-        if self.mode == "nearest" or self.native is None:
-            return self.compute(grid)
+# Where pixels are
+
+
+def _place(crs: str) -> Callable[[PixelGrid], tuple[FloatArray, FloatArray]]:
+    def centres(grid: PixelGrid) -> tuple[FloatArray, FloatArray]:
         x, y = grid.centres()
-        if grid.crs != self.native.crs:
-            x, y = Transformer.from_crs(grid.crs, self.native.crs, always_xy=True).transform(x, y)
-        cols, rows = apply(~self.native.transform, x, y)
-        left, top = math.floor(cols.min()) - 3, math.floor(rows.min()) - 3
-        width, height = math.ceil(cols.max()) + 3 - left, math.ceil(rows.max()) + 3 - top
-        part = PixelGrid(self.native.crs, self.native.transform * Affine.translation(left, top), width, height)
-        pixels = self.compute(part)
-        return RasterBand(pixels.values, pixels.mask, part, self.precision).resampled(self.mode).read(grid)
+        return Transformer.from_crs(grid.crs, crs, always_xy=True).transform(x, y) if grid.crs != crs else (x, y)
 
-    def resampled(self, mode: str) -> Band:
-        if self.native is None:
-            raise EarthEngineError(f"stand-in: Image.resample('{mode}') of an image without a pixel grid of its own")
-        return replace(self, mode=mode)
+    return centres
+
+
+def _coordinates(native: PixelGrid, names: tuple[str, str]) -> Image:
+    """Two bands: coordinates of pixel centres in the grid's CRS, in its own units."""
+    where = _place(native.crs)
+
+    def band(axis: int) -> Band:
+        def compute(grid: PixelGrid) -> Pixels:
+            values = where(grid)[axis]
+            return Pixels(values, np.ones(values.shape, dtype=bool))
+
+        return ComputedBand("double", compute, native)
+
+    return Image({name: band(axis) for axis, name in enumerate(names)})
+
+
+@TERRAIN_FUNCTIONS.enter("Image.pixelCoordinates")
+def _pixel_coordinates(call: Call) -> Image:
+    native = call.get("projection")
+    if not isinstance(native, PixelGrid):
+        raise call.mismatch("projection", "Projection", native)
+    return _coordinates(native, ("x", "y"))
+
+
+@TERRAIN_FUNCTIONS.enter("Image.pixelLonLat")
+def _pixel_lon_lat(call: Call) -> Image:
+    del call
+    return _coordinates(PixelGrid("EPSG:4326", Affine.identity(), 1, 1), ("longitude", "latitude"))
 
 
 # Angles, and what is true of both
@@ -152,7 +176,7 @@ def _of_each(operate: Callable[[FloatArray], FloatArray]) -> Function:
             pixels = band.read(grid)
             return Pixels(operate(pixels.values), pixels.mask)
 
-        return LatticeBand("double", compute, band.native)
+        return ComputedBand("double", compute, band.native)
 
     return lambda call: replace(
         call.image("value"), bands={name: change(band) for name, band in call.image("value").bands.items()}

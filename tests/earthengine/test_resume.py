@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 
 import pytest
+import xarray as xr
 
 from pipeline.region import open_region
 from pipeline.stacks import open_stacks
@@ -83,3 +84,50 @@ def test_a_pass_that_vanished_between_two_runs_leaves_what_was_read(exported: Ex
     exported.standin.world.vanish(exported.images[1].id)
     assert exported.again()[1] == 0
     assert chunks(exported.folder / "out") == before
+
+
+# A month later
+
+
+def files_of(output: Path) -> dict[Path, tuple[int, bytes]]:
+    """Every chunk of the stack's pixels: when it was written, and what."""
+    found = (output / "stack").glob("*.zarr/v*/c/*/*/*")
+    return {path.relative_to(output): (path.stat().st_mtime_ns, path.read_bytes()) for path in found}
+
+
+def test_a_month_later_new_dates_are_appended_and_old_chunks_are_not_touched(exported: Exported) -> None:
+    output = exported.folder / "out"
+    before, ledger = files_of(output), (output / "ledger/export.jsonl").read_bytes()
+    assert len(before) == 3 * 2 * 4
+    later = write_archive(exported.folder / "later", days=(36, 48), bands=("VV", "VH"))
+    exported.standin.world.add(opera_images(later.glob("*.tif")))
+    said, requests = exported.again()
+    assert "20 done, 12 of them resumed from an earlier run" in said
+    assert requests == 4, "two new dates of four tiles, and nothing that was there"
+    after = files_of(output)
+    assert {path: after[path] for path in before} == before
+    assert {path.parts[4] for path in after.keys() - before.keys()} == {"3", "4"}, "new dates follow the old ones"
+    now = (output / "ledger/export.jsonl").read_bytes()
+    assert now.startswith(ledger)
+    assert len(now.splitlines()) - len(ledger.splitlines()) in {8, 9}, "a line for each new date and tile"
+    stack = xr.open_zarr(output / "stack/ascending-015.zarr")
+    assert [str(time)[:10] for time in stack.time.values] == [
+        "2023-01-04", "2023-01-16", "2023-01-28", "2023-02-09", "2023-02-21"
+    ]  # fmt: skip
+    assert bool(stack.vv.notnull().all())
+
+
+@pytest.mark.parametrize("grid", ['crs = "EPSG:32632"\ntile = 128', 'crs = "EPSG:32632"\ntile = 64\nspacing = 20'])
+def test_another_grid_is_refused_in_one_sentence_and_nothing_is_touched(exported: Exported, grid: str) -> None:
+    output, region = exported.folder / "out", exported.folder / "r.toml"
+    before = {path: path.read_bytes() for path in output.rglob("*") if path.is_file()}
+    asked = len(exported.standin.world.requests("computePixels"))
+    region.write_text(region.read_text().replace('crs = "EPSG:32632"\ntile = 64', grid))
+    answer = exported.cohmap(
+        "export", str(region), "--output", str(output), "--project", exported.standin.world.project
+    )
+    assert answer.code == 2
+    assert "ascending-015.zarr is on another grid than the region now asks for; choose another --output" in answer.err
+    assert answer.err.count("\n") == 1
+    assert {path: path.read_bytes() for path in output.rglob("*") if path.is_file()} == before
+    assert len(exported.standin.world.requests("computePixels")) == asked

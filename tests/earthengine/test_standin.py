@@ -56,20 +56,6 @@ def test_an_argument_that_earth_engine_does_not_have_is_refused(client: StandIn)
         )
 
 
-def test_an_unknown_asset_is_refused(client: StandIn) -> None:
-    with pytest.raises(ee.EEException, match="Image asset 'NO/SUCH' not found"):
-        ee.Image("NO/SUCH").bandNames().getInfo()
-    del client
-
-
-def test_on_its_own_grid_an_image_keeps_its_pixels(client: StandIn) -> None:
-    grid = native_grid()
-    scene = image("A", grid=grid)
-    client.world.add([scene])
-    got = pixels(ee.Image(f"{S1}/A").select(["VV"]), grid)["VV"]
-    np.testing.assert_array_equal(got, scene.bands["VV"].read(grid).values)
-
-
 def test_nearest_takes_the_native_pixel_that_holds_the_centre() -> None:
     band = RasterBand(np.arange(12.0).reshape(3, 4), np.ones((3, 4), dtype=bool), native_grid(width=4, height=3))
     moved = native_grid(col=0.4, row=-0.4, width=4, height=3)  # 4 m east and north: still the same pixels
@@ -101,38 +87,6 @@ def test_interpolation_on_the_native_grid_changes_nothing() -> None:
     band = speckle(native_grid(width=6, height=6), seed=1)
     for mode in ("bilinear", "bicubic"):
         np.testing.assert_allclose(band.resampled(mode).read(band.native).values, band.values, rtol=1e-12)
-
-
-def test_the_last_valid_image_of_a_mosaic_is_on_top_and_masked_pixels_are_zero(client: StandIn) -> None:
-    grid = native_grid()
-    below, above = image("A", grid=grid, bands=["VV"]), image("B", grid=native_grid(col=10), bands=["VV"])
-    client.world.add([below, above])
-    wide = native_grid(width=60)
-    got = pixels(ee.ImageCollection([ee.Image(f"{S1}/A"), ee.Image(f"{S1}/B")]).mosaic(), wide)["VV"]
-    np.testing.assert_array_equal(got[:, :10], below.bands["VV"].read(wide).values[:, :10])
-    np.testing.assert_array_equal(got[:, 10:50], above.bands["VV"].read(wide).values[:, 10:50])
-    assert not got[:, 50:].any()
-
-
-def test_unmask_with_an_integer_makes_doubles_and_with_a_float_keeps_floats(client: StandIn) -> None:
-    client.world.add([image("A", bands=["VV"])])
-    scene = ee.Image(f"{S1}/A").toFloat()
-    assert pixels(scene.unmask(-1, False), native_grid())["VV"].dtype == np.float64
-    assert pixels(scene.unmask(ee.Image.constant(-1).toFloat(), False), native_grid())["VV"].dtype == np.float32
-
-
-@pytest.mark.parametrize(
-    ("width", "height", "refusal"),
-    [
-        # One float band counts five bytes a pixel: 48 MiB hold 3200 x 3145 pixels and not one row more.
-        (3200, 3146, r"Total request size \(50336000 bytes\) must be less than or equal to 50331648 bytes"),
-        (32769, 1, r"Pixel grid dimensions \(32769x1\)"),
-    ],
-)
-def test_requests_beyond_the_limits_are_refused(client: StandIn, width: int, height: int, refusal: str) -> None:
-    client.world.add([image("A")])
-    with pytest.raises(ee.EEException, match=refusal):
-        pixels(ee.Image(f"{S1}/A").select(["VV"]).toFloat(), native_grid(width=width, height=height))
 
 
 def test_collections_filter_map_and_aggregate_as_users_write_it(client: StandIn) -> None:

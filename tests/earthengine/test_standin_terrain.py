@@ -36,20 +36,6 @@ def test_a_plane_has_its_slope_and_looks_downhill(
     np.testing.assert_allclose((aspect - downhill + 180) % 360 - 180, 0, atol=0.1)
 
 
-def test_slope_is_taken_on_the_pixels_asked_for(client: StandIn) -> None:
-    client.world.add([elevation("MY/PLANE", lambda x, y: 0.3 * x + 0 * y)])
-    nearest = pixels(ee.Terrain.slope(ee.Image("MY/PLANE")), HERE)["slope"]
-    assert set(np.round(np.tan(np.radians(nearest)).ravel().astype(float), 2)) == {0.0, 0.45}, (
-        "steps of 30 m seen in 10 m pixels"
-    )
-
-
-def test_level_ground_has_no_aspect(client: StandIn) -> None:
-    client.world.add([elevation("MY/PLAIN", lambda x, y: 0 * x * y)])
-    aspect = ee.Terrain.aspect(ee.Image("MY/PLAIN")).unmask(ee.Image.constant(-1.0), False)
-    assert (pixels(aspect, HERE)["aspect"] == -1).all()
-
-
 def test_a_mosaic_is_interpolated_once_it_has_a_projection(client: StandIn) -> None:
     client.world.add([elevation("MY/DEM/A", lambda x, y: x * 0.3 + 0 * y)])
     tiles = ee.ImageCollection("MY/DEM")
@@ -58,10 +44,3 @@ def test_a_mosaic_is_interpolated_once_it_has_a_projection(client: StandIn) -> N
     placed = tiles.mosaic().setDefaultProjection(tiles.first().projection()).resample("bilinear")
     rise = np.diff(pixels(placed, HERE)["elevation"], axis=1)
     np.testing.assert_allclose(rise, 3.0, rtol=1e-9)
-
-
-def test_angles_are_radians(client: StandIn) -> None:
-    third = ee.Image.constant(np.pi / 3)
-    values = pixels(third.cos().addBands(third.sin().rename(["sin"])).addBands(third.tan().atan().rename(["a"])), HERE)
-    assert [round(float(values[name][0, 0]), 9) for name in ("constant", "sin", "a")] == [0.5, 0.866025404, 1.047197551]
-    del client

@@ -60,6 +60,8 @@ class World:
         How often a request was itself at fault, by what it was told.
     latency
         Seconds that every request for pixels takes at least.
+    answers
+        Answers to requests for pixels by what was asked, where they are to be kept and given again.
     """
 
     def __init__(self, token: str = "right-token", project: str = "right-project") -> None:  # noqa: S107 - opens nothing
@@ -71,7 +73,8 @@ class World:
         self.chance: Chance | None = None
         self.most_under_way = 0
         self.latency = 0.0
-        self._under_way = 0
+        self.answers: dict[bytes, bytes] | None = None
+        self._under_way: list[Request] = []
         self.refusals: Counter[str] = Counter()
         self._images: dict[str, Image] = {}
         self._collections: dict[str, list[str]] = {S1: []}
@@ -148,17 +151,22 @@ class World:
                     return fault
             return self.chance.draw(request.path, request.body) if self.chance else None
 
-    def begin(self) -> None:
+    def begin(self, request: Request) -> None:
         """A request for pixels is under way, and takes its time."""
         with self._lock:
-            self._under_way += 1
-            self.most_under_way = max(self.most_under_way, self._under_way)
+            self._under_way.append(request)
+            self.most_under_way = max(self.most_under_way, len(self._under_way))
         time.sleep(self.latency)
 
-    def end(self) -> None:
+    def end(self, request: Request) -> None:
         """One is not any more."""
         with self._lock:
-            self._under_way -= 1
+            self._under_way = [other for other in self._under_way if other is not request]
+
+    def under_way(self) -> list[Request]:
+        """Requests for pixels that have no answer yet."""
+        with self._lock:
+            return list(self._under_way)
 
     def requests(self, path: str) -> list[Request]:
         """Requests so far whose path holds a regular expression."""

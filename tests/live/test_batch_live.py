@@ -1,20 +1,19 @@
 """What the stand-in believes of Earth Engine's tasks, put to the real one.
 
-Needs an account as test_earthengine_live.py does, and a Cloud Storage bucket that it may write to and read from::
+Needs an account as the contract does, and a Cloud Storage bucket that it may write to and read from::
 
     gcloud auth application-default login
-    COHMAP_EE_PROJECT=my-project COHMAP_EE_BUCKET=my-bucket pytest -m live tests/live/test_batch_live.py
+    pytest -m live tests/live --project my-project --bucket my-bucket
 
-It starts six small tasks, which may wait for an hour, and leaves about 5 MB below cohmap-live/ in the bucket.
-COHMAP_EE_URL, where given, is another address of the interface, COHMAP_EE_MOUNT a folder where the bucket is mounted.
+It starts six small tasks, which may wait for an hour, and leaves about 5 MB below cohmap-live/ in the bucket. A folder
+where the bucket is mounted may be given with --mount.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,13 +38,10 @@ from pipeline.storage import Folder
 pytestmark = [
     pytest.mark.live,
     pytest.mark.filterwarnings("default"),
-    pytest.mark.skipif("COHMAP_EE_PROJECT" not in os.environ, reason="COHMAP_EE_PROJECT names no project"),
-    pytest.mark.skipif("COHMAP_EE_BUCKET" not in os.environ, reason="COHMAP_EE_BUCKET names no bucket"),
 ]
 
 DAY = dt.date(2019, 12, 2)
 MIDDLE = (19.0, 49.2)
-MOUNT = os.environ.get("COHMAP_EE_MOUNT")
 BANDS = ("VV", "VH", "angle")
 
 
@@ -71,22 +67,43 @@ class Place:
         return self.batch.read(self.item, self.region.grid, BANDS)
 
 
-def place(size: float, shard: int = 4096, **settings: object) -> Place:
-    """A square around the scene's middle, `size` degrees from its centre to its edges; a prefix of its own."""
+MakePlace = Callable[..., Place]
+
+
+def option(request: pytest.FixtureRequest, name: str) -> str:
+    """What the command line says; without it the test is skipped."""
+    given = request.config.getoption(name)
+    if not given:
+        pytest.skip(f"{name} names none")
+    return str(given)
+
+
+@pytest.fixture
+def bucket(request: pytest.FixtureRequest) -> str:
+    return option(request, "--bucket")
+
+
+@pytest.fixture
+def place(request: pytest.FixtureRequest, bucket: str) -> MakePlace:
+    """Makes a square around the scene's middle, `size` degrees from its centre to its edges; a prefix of its own."""
+    project, url = option(request, "--project"), request.config.getoption("--earthengine")
+
+    def make(size: float, shard: int = 4096, **settings: object) -> Place:
+        source = {"kind": "earthengine", "url": url, "project": project, **settings}
+        tasks = {
+            "mode": "batch",
+            "bucket": bucket,
+            "prefix": f"cohmap-live/{uuid.uuid4().hex}",
+            "mount": request.config.getoption("--mount"),
+            "shard": shard,
+        }
+        return make_place(size, source, tasks)
+
+    return make
+
+
+def make_place(size: float, source: dict[str, object], tasks: dict[str, object]) -> Place:
     lon, lat = MIDDLE
-    source = {
-        "kind": "earthengine",
-        "url": os.environ.get("COHMAP_EE_URL"),
-        "project": os.environ["COHMAP_EE_PROJECT"],
-        **settings,
-    }
-    tasks = {
-        "mode": "batch",
-        "bucket": os.environ["COHMAP_EE_BUCKET"],
-        "prefix": f"cohmap-live/{uuid.uuid4().hex}",
-        "mount": MOUNT,
-        "shard": shard,
-    }
     made = config.parse(
         {
             "name": "live",
@@ -105,14 +122,14 @@ def place(size: float, shard: int = 4096, **settings: object) -> Place:
     return Place(region, BatchSource(images, made.source), interactive, item)
 
 
-def test_belief_the_bucket_can_be_read_before_anything_is_in_it() -> None:
-    require_bucket(MOUNT or f"gs://{os.environ['COHMAP_EE_BUCKET']}")
+def test_belief_the_bucket_can_be_read_before_anything_is_in_it(request: pytest.FixtureRequest, bucket: str) -> None:
+    require_bucket(request.config.getoption("--mount") or f"gs://{bucket}")
     with pytest.raises(CohmapError, match="the bucket can't be read"):
         require_bucket(f"gs://cohmap-{uuid.uuid4().hex}")
 
 
 @pytest.mark.parametrize(("resampling", "radiometry"), [("nearest", "sigma0"), ("bilinear", "terrain-volume")])
-def test_tasks_give_the_pixels_of_requests(tmp_path: Path, resampling: str, radiometry: str) -> None:
+def test_tasks_give_the_pixels_of_requests(place: MakePlace, tmp_path: Path, resampling: str, radiometry: str) -> None:
     here = place(0.005, resampling=resampling, radiometry=radiometry)
     by_tasks = here.by_tasks(tmp_path)
     by_requests = here.interactive.read(here.item, here.region.grid, BANDS)
@@ -120,7 +137,7 @@ def test_tasks_give_the_pixels_of_requests(tmp_path: Path, resampling: str, radi
     np.testing.assert_array_equal(by_tasks, by_requests)
 
 
-def test_belief_larger_images_are_cut_into_files_named_by_row_and_column(tmp_path: Path) -> None:
+def test_belief_larger_images_are_cut_into_files_named_by_row_and_column(place: MakePlace, tmp_path: Path) -> None:
     here = place(0.02, shard=256)
     by_tasks = here.by_tasks(tmp_path)
     task = here.task()
@@ -133,7 +150,7 @@ def test_belief_larger_images_are_cut_into_files_named_by_row_and_column(tmp_pat
 
 
 @pytest.fixture
-def begun() -> Iterator[tuple[Place, str]]:
+def begun(place: MakePlace) -> Iterator[tuple[Place, str]]:
     """A task that was started, and is cancelled in the end."""
     here = place(0.005)
     operation = here.batch.queue.start(here.task(), 1)
