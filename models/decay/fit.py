@@ -144,9 +144,9 @@ def fit(
     """
     baselines = np.asarray(days, np.float64)
     _check(baselines, coherence, sigma)
-    flat = coherence.reshape(len(baselines), -1), sigma.reshape(len(baselines), -1)
-    count = flat[0].shape[1]
-    made = [_fit_block(baselines, *(part[:, i : i + BLOCK] for part in flat), response) for i in range(0, count, BLOCK)]
+    flat, errors = (array.reshape(len(baselines), -1) for array in (coherence, sigma))
+    blocks = [slice(start, start + BLOCK) for start in range(0, flat.shape[1], BLOCK)]
+    made = [_fit_block(baselines, flat[:, block], errors[:, block], response) for block in blocks]
     shape = coherence.shape[1:]
 
     def whole(name: str) -> Any:
