@@ -37,6 +37,7 @@ RESOLVED = 4.0
 # Above this reduced chi-square the points don't lie on such a curve.
 ODD = 4.0
 FEWEST = 3
+LEAST_SIGMA = 1e-3
 
 
 class Quality(IntEnum):
@@ -139,8 +140,8 @@ def fit(
     Notes
     -----
     Standard errors come from the curvature of chi-square at the minimum, widened by the square root of the reduced
-    chi-square where that exceeds 1 (the rule of the Particle Data Group for inconsistent measurements). Errors that all
-    baselines of a pixel share, such as a neighbour's coherence within the estimator's window, don't show in them.
+    chi-square where that exceeds 1 (the rule of the Particle Data Group for inconsistent measurements). The response's
+    spread is added to sigma in squares: that part of an error is the same in all pairs of a place.
     """
     baselines = np.asarray(days, np.float64)
     _check(baselines, coherence, sigma)
@@ -169,7 +170,8 @@ def _check(days: DoubleArray, coherence: npt.NDArray[Any], sigma: npt.NDArray[An
 def _fit_block(days: DoubleArray, coherence: Any, sigma: Any, response: Response) -> dict[str, npt.NDArray[Any]]:
     there = (np.isfinite(coherence) & np.isfinite(sigma) & (sigma > 0)).T
     readings = np.where(there, coherence.T, 0.0).astype(np.float64)
-    weights = np.where(there, 1.0 / np.maximum(sigma.T.astype(np.float64), 1e-3) ** 2, 0.0)
+    variance = np.where(there, sigma.T, 1.0).astype(np.float64) ** 2 + response.lasting_sigma(readings) ** 2
+    weights = np.where(there, 1.0 / np.maximum(variance, LEAST_SIGMA**2), 0.0)
     curves = _Curves(days, readings, weights, response)
     log_tau, rho = _descend(curves, *_best_of_grid(curves))
     count = there.sum(axis=1)
