@@ -26,8 +26,25 @@ BINS = 25
 FEWEST = 500
 
 
-def tally(estimator: Estimator, number: int, size: int = SIZE, seed: int = SEED) -> DoubleArray:
+def tally(
+    estimator: Estimator,
+    number: int,
+    *,
+    contexts: int | None = None,
+    spacing: float | None = None,
+    size: int = SIZE,
+    seed: int = SEED,
+) -> DoubleArray:
     """Readings of one simulated scene, by true coherence.
+
+    Parameters
+    ----------
+    number
+        Of the scene.
+    contexts
+        Further dates to show; as many as the estimator makes use of where left out.
+    spacing
+        Pixel spacing in metres; the one that the estimator was calibrated for where left out.
 
     Returns
     -------
@@ -35,11 +52,12 @@ def tally(estimator: Estimator, number: int, size: int = SIZE, seed: int = SEED)
         Shape (3, bins): pixels, sum of the readings, sum of their squares. A reading is the mean estimate over the
         pairs of one baseline, at a pixel away from the edges of patches.
     """
-    scene = draw_decaying(DAYS, product_for(estimator.spacing), size, seed, number)
+    scene = draw_decaying(DAYS, product_for(spacing or estimator.spacing), size, seed, number)
+    dates = estimator.context if contexts is None else contexts
     counts = np.zeros((3, BINS))
     for pairs in pairs_by_baseline(scene.days, LONGEST).values():
         truth = np.mean([scene.truth(*pair) for pair in pairs], axis=0)
-        reading = np.mean([estimate(estimator, scene, *pair)[0] for pair in pairs], axis=0)
+        reading = np.mean([estimate(estimator, scene, *pair, contexts=dates)[0] for pair in pairs], axis=0)
         there = scene.inside & np.isfinite(reading)
         bins = np.minimum((truth[there] * BINS).astype(np.intp), BINS - 1)
         for power in range(3):
@@ -57,12 +75,12 @@ def pairs_by_baseline(days: tuple[float, ...], longest: float) -> dict[float, li
 
 
 def estimate(
-    estimator: Estimator, scene: DecayingScene, first: int, second: int
+    estimator: Estimator, scene: DecayingScene, first: int, second: int, *, contexts: int
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """Coherence and sigma of a pair, with the dates nearest to its middle as context."""
     middle = (scene.days[first] + scene.days[second]) / 2
     others = [index for index in range(len(scene.days)) if index not in {first, second}]
-    nearest = sorted(others, key=lambda index: (abs(scene.days[index] - middle), index))[: estimator.context]
+    nearest = sorted(others, key=lambda index: (abs(scene.days[index] - middle), index))[:contexts]
     context = [scene.images[index] for index in sorted(nearest)]
     return estimator.estimate(scene.images[first], scene.images[second], context)
 

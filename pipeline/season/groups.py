@@ -91,4 +91,6 @@ def _why_none(pairs: Iterable[Pair], rule: Season) -> str:
             f"pairs have {', '.join(str(each) for each in days[:12])} days: name those in baselines, or ask for other "
             "pairs in [pairs]"
         )
-    return "[season] no pair's middle day lies in one of the ranges; widen them, or leave them out for DJF, MAM, JJA, SON"
+    return (
+        "[season] no pair's middle day lies in one of the ranges; widen them, or leave them out for DJF, MAM, JJA, SON"
+    )

@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,7 @@ from scipy import ndimage
 
 from models import registry
 from models.decay import TOLD, Fit, fit
+from models.decay.levels import combine
 from models.decay.measure import SCENES, estimate, pairs_by_baseline, response, tally
 from models.decay.response import IDENTITY, Response
 from models.evaluate.sets import FIRST_SEED
@@ -54,10 +56,11 @@ def measure(estimator_name: str, size: int, seed: int, scene_number: int, spacin
     rows = []
     for days, pairs in pairs_by_baseline(scene.days, max(BASELINES)).items():
         if days in BASELINES:
-            read = np.stack([estimate(estimator, scene, *pair)[0] for pair in pairs])
-            error = read.std(axis=0, ddof=1) / np.sqrt(len(pairs))
+            read = [estimate(estimator, scene, *pair, contexts=estimator.context) for pair in pairs]
+            coherence, sigma = (np.stack(maps) for maps in zip(*read, strict=True))
+            median, mean, error, _ = combine(coherence, sigma)
             truth = np.mean([scene.truth(*pair) for pair in pairs], axis=0)
-            rows.append((np.median(read, axis=0), read.mean(axis=0), error, truth))
+            rows.append((median, mean, error, truth))
     return Levels(scene, *(np.stack(columns).astype(np.float64) for columns in zip(*rows, strict=True)))
 
 
@@ -77,8 +80,8 @@ def variants(levels: Levels, known: Response) -> dict[str, Fit]:
     return {name: fit(BASELINES, values, levels.error, response=made) for name, (values, made) in tried.items()}
 
 
-def patches(levels: Levels, known: Response) -> tuple[Fit, DoubleArray, DoubleArray, DoubleArray]:
-    """The fit of whole patches, from the mean over their inner pixels; and their tau, rho_inf and coherence at 12 days."""
+def patches(levels: Levels, known: Response) -> tuple[Fit, npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]:
+    """The fit of whole patches, from the mean over their inner pixels; their tau, rho_inf and coherence at 12 days."""
     scene = levels.scene
     names, labels = np.unique(np.where(scene.inside, scene.tau, np.nan), return_inverse=True)
     labels = labels.reshape(scene.tau.shape)
@@ -92,7 +95,7 @@ def patches(levels: Levels, known: Response) -> tuple[Fit, DoubleArray, DoubleAr
     return made, names[wanted], rho, over(levels.truth)[1]
 
 
-def score(found: Fit, tau: DoubleArray, rho: DoubleArray, asked: npt.NDArray[np.bool_]) -> list[float]:
+def score(found: Fit, tau: npt.NDArray[Any], rho: npt.NDArray[Any], asked: npt.NDArray[np.bool_]) -> list[float]:
     """Share told; then of those: error of tau (median, middle of its size, share within 15 %), of rho_inf; coverage."""
     told = asked & np.isin(found.quality, TOLD)
     if not told.any():
