@@ -43,8 +43,8 @@ def test_the_curve_begins_at_one_and_ends_at_what_lasts() -> None:
 
 
 def test_the_simulator_draws_the_same_curve() -> None:
-    regime = Regime(np.float32([0.0]), np.float32([20.0]))
-    assert regime.renewal(12.0) == pytest.approx(coherence_at(np.float32(12), np.float32([20.0]), 0.0))
+    regime = Regime(np.array([0.0], np.float32), np.array([20.0], np.float32))
+    assert regime.renewal(12.0) == pytest.approx(coherence_at(np.float32(12), np.array([20.0], np.float32), 0.0))
 
 
 def test_exact_coherence_gives_the_parameters_back() -> None:
