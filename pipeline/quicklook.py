@@ -115,9 +115,9 @@ LASTING = Style("lasting coherence")
 # What a decay fit can tell, in words and colours.
 QUALITIES = {
     Quality.FITTED: ("fitted", "#2a788e"),
-    Quality.ODD_CURVE: ("fitted, but the points lie off the curve", "#7ad151"),
-    Quality.FAST: ("decayed before the shortest baseline", "#fde725"),
-    Quality.SLOW: ("decays beyond the longest baseline", "#414487"),
+    Quality.ODD_CURVE: ("fitted, off the curve", "#7ad151"),
+    Quality.FAST: ("decayed too fast", "#fde725"),
+    Quality.SLOW: ("decays too slowly", "#414487"),
     Quality.FLAT: ("no decay seen", "#9c6bae"),
     Quality.FLOOR: ("no coherence seen", "#3a3a3a"),
     Quality.UNCERTAIN: ("errors too large", "#d9d3c7"),

@@ -19,6 +19,8 @@ from pipeline.quicklook import LASTING, TAU, TOLD, Style, count_style, read_cog
 from pipeline.season.products import season_text
 from pipeline.storage import Folder
 
+# Below this share of pixels that could be told, their median says nothing of the map.
+WELL_TOLD = 0.25
 # Maps that a page bears: fits drawn large; the rest is linked in the table.
 MOST = 4
 SEASON_COLOURS = {"djf": "#0072b2", "mam": "#009e73", "jja": "#d55e00", "son": "#cc79a7"}
@@ -100,7 +102,7 @@ def _plates(folder: Folder, product: Product, quality: Product, levels: Sequence
         (quality, 1, TOLD, f"What the fit tells, {where}", "Why the two maps before have grey."),
     ):
         image = read_cog(folder.address(source.path), band=band)
-        if band == 4 and image.percentile(0) == image.percentile(100):
+        if image.is_empty or (band == 4 and image.percentile(0) == image.percentile(100)):
             continue
         picture = draw_map(image, style or count_style(image), title)
         found.append(Plate(picture, source.title, f"{caption}{reading_note(image)}", source.path))
@@ -129,7 +131,7 @@ def _curves(folder: Folder, fits: Sequence[Product], levels: Sequence[Product]) 
         label = f"{season_text(name)} {product.polarisation}"
         axes.errorbar(days, middles, ends, fmt="o", color=colour, markersize=4, capsize=2, linewidth=0.9, label=label)
         facts = product.properties
-        if "median_tau" in facts:
+        if facts.get("share_fitted", 0.0) + facts.get("share_odd_curve", 0.0) >= WELL_TOLD:
             at = np.linspace(0, max(days) + 4, 200)
             axes.plot(at, coherence_at(at, facts["median_tau"], facts["median_rho_inf"]), color=colour, linewidth=1)
     axes.set(ylim=(0, 1), xlim=(0, None))
