@@ -36,6 +36,7 @@ from pipeline.season.groups import make_levels, nominal_baseline, season_of
 from pipeline.season.run import season
 from pipeline.sources import Query
 from pipeline.storage import Folder
+from pipeline.verify import verify
 from tests.conftest import Command
 from tests.fakes import TRACK, Listener, SpeckleSource, make_region
 
@@ -199,6 +200,7 @@ def test_products_are_valid_and_stand_in_the_catalogue(made: Path) -> None:
     for product in season_products(Folder(str(made))):
         assert cog_validate(made / product.path, strict=True)[0], product.path
     write_catalog(small(), Folder(str(made)))
+    assert verify(small(), Folder(str(made)), Listener()).damaged == ()
     items = {path.stem for path in (made / "catalog/items").glob("*.json")}
     assert {product.id for product in season_products(Folder(str(made)))} <= items
 

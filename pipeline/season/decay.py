@@ -16,6 +16,7 @@ from models.decay.response import Response
 from pipeline.cube import FloatArray
 from pipeline.products import NO_CLASS, Product, clipped, write_cog
 from pipeline.region import Region, Tile
+from pipeline.season.levels import Written
 from pipeline.season.reading import read_tile
 from pipeline.storage import Folder
 
@@ -37,8 +38,8 @@ class DecayTask:
     fingerprint: str
 
 
-def write_decay(task: DecayTask) -> dict[str, Any]:
-    """On a worker: fit tile by tile and write both maps; gives the share of each class and the medians."""
+def write_decay(task: DecayTask) -> Written:
+    """On a worker: fit tile by tile and write both maps; their facts are the share of each class and the medians."""
     folder, grid = Folder(task.output), task.region.grid
     counts = np.zeros(len(Quality), np.int64)
     taus, rhos = np.zeros(len(EDGES) - 1, np.int64), np.zeros(200, np.int64)
@@ -61,9 +62,11 @@ def write_decay(task: DecayTask) -> dict[str, Any]:
                 found = np.asarray(classes[tile.rows, tile.cols])
                 yield tile, np.where(found == Quality.NO_DATA, NO_CLASS, found)[np.newaxis].astype(np.uint8)
 
-        write_cog(folder, task.product, grid, clipped(task.region, parameters()))
-        write_cog(folder, task.quality, grid, clipped(task.region, qualities()))
-    return _facts(counts, taus, rhos)
+        digests = {
+            task.product.id: write_cog(folder, task.product, grid, clipped(task.region, parameters())),
+            task.quality.id: write_cog(folder, task.quality, grid, clipped(task.region, qualities())),
+        }
+    return Written(digests, _facts(counts, taus, rhos))
 
 
 def fit_tile(task: DecayTask, folder: Folder, tile: Tile) -> tuple[FloatArray, npt.NDArray[np.uint8]]:

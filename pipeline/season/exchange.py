@@ -28,7 +28,7 @@ from pipeline.compute import Pool
 from pipeline.errors import CohmapError
 from pipeline.export import Outcome
 from pipeline.ledger import Ledger, digest
-from pipeline.products import Product, index_name
+from pipeline.products import Product, index_name, load_index
 from pipeline.progress import Progress
 from pipeline.quicklook import open_map
 from pipeline.region import Region
@@ -123,7 +123,7 @@ def season_products(folder: Folder) -> list[Product]:
     """
     if not folder.exists(index_name(SEASON)):
         raise CohmapError(f"there are no seasonal maps in {folder} yet; run `cohmap season` first")
-    return [Product.from_json(entry) for entry in folder.read_json(index_name(SEASON))]
+    return load_index(folder, SEASON)
 
 
 def write_tiles(region: Region, folder: Folder, pool: Pool, progress: Progress) -> tuple[Outcome, str]:

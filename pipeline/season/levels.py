@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,14 @@ from pipeline.storage import Folder
 
 
 @dataclass(frozen=True)
+class Written:
+    """Digests of the files that a task wrote, by product, and what came to be known of them."""
+
+    digests: Mapping[str, str]
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class LevelTask:
     """One product: of a track from the layers of its pairs, or over tracks from the products of theirs."""
 
@@ -34,12 +42,12 @@ class LevelTask:
     sources: tuple[Product, ...] = ()
 
 
-def write_level(task: LevelTask) -> dict[str, Any]:
-    """On a worker: write one product tile by tile; gives the seams' facts where there are any."""
+def write_level(task: LevelTask) -> Written:
+    """On a worker: write one product tile by tile; its facts are the seams', where there are any."""
     folder, steps = Folder(task.output), Steps()
     blocks = _blended(task, folder, steps) if task.sources else _combined(task, folder)
-    write_cog(folder, task.product, task.region.grid, clipped(task.region, blocks))
-    return steps.facts() if task.sources else {}
+    digest = write_cog(folder, task.product, task.region.grid, clipped(task.region, blocks))
+    return Written({task.product.id: digest}, steps.facts() if task.sources else {})
 
 
 def _combined(task: LevelTask, folder: Folder) -> Iterator[tuple[Tile, FloatArray]]:

@@ -18,7 +18,7 @@ from pipeline.progress import Progress
 from pipeline.region import Region
 from pipeline.season.decay import DecayTask, write_decay
 from pipeline.season.groups import make_levels
-from pipeline.season.levels import LevelTask, write_level
+from pipeline.season.levels import LevelTask, Written, write_level
 from pipeline.season.products import decay_products, level_product
 from pipeline.season.response import measure_response
 from pipeline.storage import Folder
@@ -77,11 +77,13 @@ def _work(
     pool: Pool,
     progress: Progress,
     tasks: Sequence[Task],
-    write: Callable[[Task], dict[str, Any]],
+    write: Callable[[Task], Written],
 ) -> None:
     todo = [task for task in tasks if not _is_done(folder, ledger, task)]
-    for task, facts in pool.run(write, todo):
-        ledger.record(task.product.id, task.fingerprint, "", path=task.product.path, facts=facts)
+    for task, written in pool.run(write, todo):
+        # the task's own product last: its line says that all of its files are there
+        for name, checksum in sorted(written.digests.items(), key=lambda item: item[0] == task.product.id):
+            ledger.record(name, task.fingerprint, checksum, facts=dict(written.facts))
         progress.advance()
 
 
