@@ -33,9 +33,11 @@ def season(
 ) -> None:
     """Coherence by season and baseline, per track and over tracks, and how it decays, from the pair maps."""
     from pipeline.season.compare import compare_tiles
-    from pipeline.season.exchange import write_tiles
+    from pipeline.season.exchange import parse_name, write_tiles
     from pipeline.season.products import FOLDER
 
+    for reference in compare or []:
+        parse_name(reference)  # a wrong name is told before anything is spent
     with open_job(region, output, workers=workers, scheduler=scheduler, quiet=quiet) as job:
         job.season()
         job.terminal.say(f"the seasonal maps are in {job.folder.address(FOLDER)}")
