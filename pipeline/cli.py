@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline import __version__, cli_models, cli_slc, cli_tasks, cli_view, cli_weights
+from pipeline import __version__, cli_models, cli_season, cli_slc, cli_tasks, cli_view, cli_weights
 from pipeline.compute import available_cores
 from pipeline.console import Terminal, show_plan
 from pipeline.errors import CohmapError, Stopped
@@ -34,6 +34,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.add_typer(cli_models.app)
+app.add_typer(cli_season.app)
 app.add_typer(cli_slc.app)
 app.add_typer(cli_tasks.app)
 app.add_typer(cli_view.app)

@@ -24,6 +24,7 @@ from pipeline.export import stack_name, unit_key, variable_name
 from pipeline.mosaic import Maps
 from pipeline.passes import Pair, Track
 from pipeline.products import NO_CLASS, Product
+from pipeline.quicklook import QUALITIES
 from pipeline.region import Region, Tile, crs_of
 
 _EXTENSIONS = "https://stac-extensions.github.io"
@@ -98,7 +99,7 @@ def product_item(maps: Maps, product: Product, thumbnail: str) -> pystac.Item:
         **(_track_fields(tracks[0]) if len(tracks) == 1 else {}),
         "sar:polarizations": [product.polarisation],
         "product:type": product.kind.upper(),
-        "insar:temporal_baseline": product.days,
+        **({"insar:temporal_baseline": product.days} if product.days else {}),
         "processing:level": "L4" if product.is_classes else "L3",
         "processing:lineage": f"Estimated from detected images, without phase, with {product.estimator}",
         "processing:software": {"cohmap": __version__, estimator: version or "unknown"},
@@ -127,10 +128,7 @@ def _map_asset(region: Region, product: Product) -> pystac.Asset:
     fields: dict[str, Any] = {}
     if product.is_classes:
         kind = {"data_type": "uint8", "nodata": NO_CLASS}
-        fields["classification:classes"] = [
-            {"value": 0, "name": "no_change", "description": "no drop of coherence beyond the threshold"},
-            {"value": 1, "name": "change", "description": "coherence dropped beyond the threshold"},
-        ]
+        fields["classification:classes"] = _classes(product)
     sampling = {"raster:sampling": "area", "raster:spatial_resolution": region.config.grid.spacing}
     fields["bands"] = [
         {"name": band.name, "description": band.description, **kind, **sampling} for band in product.bands
@@ -139,9 +137,27 @@ def _map_asset(region: Region, product: Product) -> pystac.Asset:
         href=f"../../{product.path}",
         title=product.title,
         media_type=pystac.MediaType.COG,
-        roles=["data", "coherence" if product.kind in {"coherence", "mean"} else "change"],
+        roles=["data", _role(product)],
         extra_fields=fields,
     )
+
+
+def _classes(product: Product) -> list[dict[str, Any]]:
+    if product.kind == "decay-quality":
+        return [
+            {"value": int(kind), "name": kind.name.lower(), "description": text}
+            for kind, (text, _) in QUALITIES.items()
+        ]
+    return [
+        {"value": 0, "name": "no_change", "description": "no drop of coherence beyond the threshold"},
+        {"value": 1, "name": "change", "description": "coherence dropped beyond the threshold"},
+    ]
+
+
+def _role(product: Product) -> str:
+    if product.kind.startswith("decay"):
+        return "decay"
+    return "change" if product.kind.startswith("change") else "coherence"
 
 
 def link_origins(

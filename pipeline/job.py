@@ -70,6 +70,12 @@ class Job:
 
         change(self.region, self.folder, self.pool, self.terminal)
 
+    def season(self) -> None:
+        """Coherence by season, and its decay."""
+        from pipeline.season.run import season
+
+        season(self.region, self.folder, self.pool, self.terminal)
+
     def report(self) -> str:
         """Catalogue and page; gives the page's address."""
         from pipeline.catalog import write_catalog

@@ -29,9 +29,9 @@ BLOCK = 512
 CACHE = 64
 NO_CLASS = 255
 # Stages that make products, in the order in which they are listed.
-STAGES = ("mosaic", "change")
+STAGES = ("mosaic", "change", "season")
 
-Kind = Literal["coherence", "mean", "change", "change-mask"]
+Kind = Literal["coherence", "mean", "change", "change-mask", "season", "decay", "decay-quality"]
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Product:
     @property
     def is_classes(self) -> bool:
         """Whether the pixels are classes (uint8, nodata 255) and not values (float32, nodata NaN)."""
-        return self.kind == "change-mask"
+        return self.kind in {"change-mask", "decay-quality"}
 
     def with_properties(self, facts: Mapping[str, Any]) -> Product:
         """The product with more facts, known only after it was made."""
@@ -218,7 +218,7 @@ def save_index(folder: Folder, stage: str, products: Iterable[Product]) -> None:
 
 
 def load_products(folder: Folder) -> list[Product]:
-    """Products of the last mosaic and change runs.
+    """Products of the last mosaic, change and season runs.
 
     Raises
     ------

@@ -20,6 +20,7 @@ from PIL import Image
 from rasterio.enums import Resampling
 from rasterio.errors import RasterioError
 
+from models.decay import Quality
 from pipeline.addresses import open_raster
 from pipeline.cube import Cube, FloatArray
 from pipeline.errors import CohmapError
@@ -109,6 +110,20 @@ class Style:
 
 COHERENCE = Style("coherence")
 ERROR = Style("estimated minus true coherence", "PuOr_r", -0.5, 0.5, beyond="both")
+TAU = Style("decay time (days)", "cividis", 0.0, 60.0, beyond="max")
+LASTING = Style("lasting coherence")
+# What a decay fit can tell, in words and colours.
+QUALITIES = {
+    Quality.FITTED: ("fitted", "#2a788e"),
+    Quality.ODD_CURVE: ("fitted, off the curve", "#7ad151"),
+    Quality.FAST: ("decayed too fast", "#fde725"),
+    Quality.SLOW: ("decays too slowly", "#414487"),
+    Quality.FLAT: ("no decay seen", "#9c6bae"),
+    Quality.FLOOR: ("no coherence seen", "#3a3a3a"),
+    Quality.UNCERTAIN: ("errors too large", "#d9d3c7"),
+    Quality.FEW_BASELINES: ("too few baselines", "#f3f0ea"),
+}
+TOLD = Style("", classes={int(kind): named for kind, named in QUALITIES.items()})
 CHANGED = Style("", classes={0: ("no change found", "#eef0ea"), 1: ("coherence dropped", "#c2261c")})
 
 
@@ -145,8 +160,8 @@ def backscatter_style(image: MapImage, polarisation: str) -> Style:
 def style_of(product: Product, image: MapImage) -> Style:
     """The style of a product's first band."""
     if product.is_classes:
-        return CHANGED
-    return score_style(image) if product.kind == "change" else COHERENCE
+        return TOLD if product.kind == "decay-quality" else CHANGED
+    return {"change": score_style(image), "decay": TAU}.get(product.kind, COHERENCE)
 
 
 @contextlib.contextmanager

@@ -28,6 +28,7 @@ from pipeline.products import Product, load_products
 from pipeline.quicklook import MapImage, read_cog
 from pipeline.region import SHIPPED, Region
 from pipeline.sampling import PairMaps, PairSummary, Place
+from pipeline.season.plates import season_section
 from pipeline.settings import as_toml
 from pipeline.sources import Source
 from pipeline.storage import Folder
@@ -99,6 +100,7 @@ def render(maps: Maps, products: Sequence[Product], truth: Verdict | None) -> st
         pair_products=len(pairs),
         change=plates.change_plates(maps, scores, masks),
         comparisons=_comparisons(scores, masks),
+        season=season_section(maps.folder, products),
         rule=region.config.change,
         over_time=_over_time(maps, rows),
         by_baseline=_by_baseline(rows),
@@ -123,8 +125,10 @@ def _template() -> jinja2.Template:
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters.update(number=_number, signed=_signed, percent=_percent)
-    source = importlib.resources.files("pipeline").joinpath("templates/report.html.j2").read_text(encoding="utf-8")
-    return environment.from_string(source)
+    folder = importlib.resources.files("pipeline").joinpath("templates")
+    names = ("report.html.j2", "season.html.j2")
+    environment.loader = jinja2.DictLoader({name: folder.joinpath(name).read_text(encoding="utf-8") for name in names})
+    return environment.get_template(names[0])
 
 
 def _number(value: float, decimals: int = 2) -> str:

@@ -2,8 +2,8 @@
 
 The reflectivity of a scatterer at time t is ``sqrt(rho) p + sqrt(1 - rho) a(t)``, with p drawn once and a(t) a circular
 Gaussian process of covariance exp(-|dt| / tau) (first-order autoregressive from pass to pass). The coherence of any two
-passes is then exactly gamma(dt) = (1 - rho) exp(-dt / tau) + rho, the model fitted to real time series by Kellndorfer
-et al. (2022). An event at time e keeps only a share s of both parts' amplitude: p' = s p + sqrt(1 - s^2) q, likewise a.
+passes is then exactly gamma(dt) = (1 - rho) exp(-dt / tau) + rho, the curve of `models.decay`. An event at time e keeps
+only a share s of both parts' amplitude: p' = s p + sqrt(1 - s^2) q, likewise a.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
+from models.decay.curve import renewal
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -27,7 +29,7 @@ class Regime:
 
     def renewal(self, days: float) -> FloatArray:
         """Correlation of the renewed part over a time of so many days."""
-        renewed: FloatArray = np.exp(np.float32(-days) / self.days)
+        renewed: FloatArray = renewal(np.float32(days), self.days)
         return renewed
 
 

@@ -17,7 +17,7 @@ from rasterio.enums import Resampling
 from rasterio.warp import calculate_default_transform, reproject
 
 from pipeline.products import Product
-from pipeline.quicklook import CHANGED, MapImage, Style, read_cog, style_of
+from pipeline.quicklook import CHANGED, LASTING, MapImage, Style, read_cog, style_of
 from pipeline.region import crs_of
 from pipeline.storage import Folder
 
@@ -29,6 +29,7 @@ FARTHEST_LATITUDE = 85.0
 # Without the ground that is as it was, the mask can lie on top of anything.
 DROPPED = replace(CHANGED, classes={0: ("no change found", "#ffffff00"), 1: CHANGED.classes[1]})
 GROUPS = {"mean": "Coherence over time", "change": "Change", "change-mask": "Change", "coherence": "Pairs"}
+GROUPS |= {"season": "Seasons", "decay": "Decay", "decay-quality": "Decay"}
 
 Bounds = tuple[tuple[float, float], tuple[float, float]]
 
@@ -94,6 +95,8 @@ def _bands(product: Product, group: str, omitted: Sequence[str]) -> Iterator[Ove
     for words in (*omitted, "InSAR coherence ", "coherence "):
         label = label.replace(words, "")
     yield Overlay(product, 1, group, label)
+    if product.kind == "decay":
+        yield Overlay(product, 3, group, label.replace("Decay of", "Lasting", 1))
     if product.kind == "mean":
         yield Overlay(product, 2, group, label.replace("Mean", "Median", 1))
 
@@ -112,7 +115,9 @@ def draw_overlay(folder: Folder, overlay: Overlay, longest: int = PIXELS) -> Pic
     """
     product = overlay.product
     image = read_cog(folder.address(product.path), overlay.band, longest)
-    style = DROPPED if product.is_classes else style_of(product, image)
+    style = DROPPED if product.kind == "change-mask" else style_of(product, image)
+    if product.kind == "decay" and overlay.band > 1:
+        style = LASTING
     placed = to_mercator(image, longest, classes=product.is_classes)
     return Picture(to_url(transparent_png(placed, style)), corners(placed.grid), style)
 
