@@ -78,8 +78,10 @@ def open_stacks(region: Region, folder: Folder) -> Stacks:
             start = dt.datetime.fromisoformat(entry["start"])
             late = rule.end is not None and start.date() > rule.end
             early = rule.start is not None and start.date() < rule.start
-            if not (late or early) and pass_key(track, entry_id) in held:
+            if not (late or early):
                 members.setdefault(track, []).append((entry_id, start))
+    for track, found in members.items():
+        members[track] = [member for member in found if pass_key(track, member[0]) in held] or found
     if not members:
         raise CohmapError(f"the stacks in {folder} hold no pass that [passes] asks for; run `cohmap export` again")
     stacks.pairs, stacks.notes = pair_tracks(region, members)
