@@ -9,10 +9,12 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from models import registry
+from pipeline.coverage.settings import Coverage
 from pipeline.errors import CohmapError
+from pipeline.table import Table
 
 # Far more than any region needs; what is larger is something else, or meant to fill the memory.
 MOST_BYTES = 2**20
@@ -24,12 +26,6 @@ Radiometry = Literal["sigma0", "gamma0", "terrain-volume", "terrain-surface"]
 # A bucket's name as Cloud Storage allows it; folders in it, without empty names.
 BUCKET = r"^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$"
 PREFIX = r"^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$"
-
-
-class Table(BaseModel):
-    """A table of the region file: unknown keys are refused, nothing is coerced in silence."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Area(Table):
@@ -279,6 +275,7 @@ class RegionConfig(Table):
     pairs: Pairs = Pairs()
     estimator: EstimatorSettings = EstimatorSettings()
     change: Change | None = None
+    coverage: Coverage = Coverage()
     products: Products = Products()
     output: Output = Output()
 

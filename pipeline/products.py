@@ -31,7 +31,7 @@ NO_CLASS = 255
 # Stages that make products, in the order in which they are listed.
 STAGES = ("mosaic", "change")
 
-Kind = Literal["coherence", "mean", "change", "change-mask"]
+Kind = Literal["coherence", "mean", "change", "change-mask", "coverage"]
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from shapely.geometry import mapping
 
 from pipeline.catalog import title_of
-from pipeline.coverage import MOST_OUTLINES
+from pipeline.plan_picture import MOST_OUTLINES
 from pipeline.errors import CohmapError
 from pipeline.footprints import FOOTPRINTS
 from pipeline.map.panel import OUTLINE, TILES, WIDTH, tile_lines

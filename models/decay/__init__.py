@@ -1,0 +1,1 @@
+"""Coherence against temporal baseline."""
