@@ -53,12 +53,14 @@ def count_track(days: DoubleArray, baselines: Sequence[int]) -> TrackCount:
     days
         When the passes were, rising. A pair has the baseline that its days, rounded, are.
     """
-    pairs = [
-        int((np.searchsorted(days, days + (b + 0.5)) - np.searchsorted(days, days + (b - 0.5))).sum())
-        for b in baselines
-    ]
-    interval = float(np.median(np.diff(days))) if days.size > 1 else math.nan
-    return TrackCount(days, tuple(pairs), interval)
+    if days.size < 2:
+        return TrackCount(days, (0,) * len(baselines), math.nan)
+    lags = np.asarray(baselines, np.float64)[:, None]
+    late, early = (np.searchsorted(days, (days + lags + half).ravel()).reshape(-1, days.size) for half in (0.5, -0.5))
+    pairs = tuple(int(number) for number in (late - early).sum(axis=1))
+    steps = np.sort(days[1:] - days[:-1])
+    interval = float(steps[(steps.size - 1) // 2] + steps[steps.size // 2]) / 2  # much quicker than numpy's median
+    return TrackCount(days, pairs, interval)
 
 
 @dataclass(frozen=True)

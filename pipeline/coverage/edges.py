@@ -43,7 +43,7 @@ def outlines_on_grid(outlines: Sequence[BaseGeometry], grid: GeoBox) -> npt.NDAr
 
 @dataclass(frozen=True)
 class Crossings:
-    """Where rows of a block are crossed, row by row from left to right.
+    """Where rows of a block are crossed, in any order.
 
     Attributes
     ----------
@@ -51,10 +51,13 @@ class Crossings:
         row * (width + 1) + column: from this pixel on one is inside, or outside again.
     who
         Which outline.
+    whole
+        Outlines that hold the whole block; nothing of theirs crosses it.
     """
 
     place: IntArray
     who: IntArray
+    whole: IntArray
 
 
 class Edges:
@@ -86,17 +89,22 @@ class Edges:
         self._slope = slope[slanted]
         self._start = (x0 + (0.5 - y0) * slope)[slanted]  # where the edge crosses the middle of row 0
         self._who: IntArray = np.asarray(who[slanted], np.int64)
-        self.bounds: DoubleArray = shapely.bounds(outlines)
+        self._outlines = outlines
+        self._bounds: DoubleArray = shapely.bounds(outlines)
 
     def crossings(self, block: Tile) -> Crossings:
         """What crosses the rows of a block; crossings left of it count at its first column."""
-        west, north, east, south = self.bounds.T
+        west, north, east, south = self._bounds.T
         meets = (
             (west < block.cols.stop)
             & (east > block.cols.start)
             & (north < block.rows.stop)
             & (south > block.rows.start)
         )
+        near = np.flatnonzero(meets)
+        square = shapely.box(block.cols.start, block.rows.start, block.cols.stop, block.rows.stop)
+        whole: IntArray = near[shapely.covers(self._outlines[near], square)]
+        meets[whole] = False
         chosen = np.flatnonzero((self._first < block.rows.stop) & (self._stop > block.rows.start) & meets[self._who])
         first = np.maximum(self._first[chosen], block.rows.start)
         count = np.minimum(self._stop[chosen], block.rows.stop) - first
@@ -106,5 +114,4 @@ class Edges:
         width = block.shape[1]
         column = np.clip(np.ceil(x - 0.5) - block.cols.start, 0, width).astype(np.int64)
         place = (row - block.rows.start) * (width + 1) + column
-        order = np.argsort(place)
-        return Crossings(place[order], self._who[edge[order]])
+        return Crossings(place, self._who[edge], whole)

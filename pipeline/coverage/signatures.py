@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -69,28 +70,32 @@ class Signatures:
         """Runs of a block: of all outlines together, and of those of each track."""
         crossings = self._edges.crossings(block)
         height, width = block.shape
-        place, seen = self._accumulate(crossings)
-        if place.size == 0 or place[0] > 0:
-            place, seen = np.insert(place, 0, 0), np.insert(seen, 0, np.uint64(0))
+        place, seen = self._accumulate(crossings, block.shape)
         codes, signatures = pd.factorize(seen)
         lengths = np.diff(np.append(place, height * (width + 1)))
         first = place[np.unique(codes, return_index=True)[1]]
         whole = Runs(signatures, codes, lengths, first, (height, width))
-        return whole, dict(self._by_track(crossings, width))
+        return whole, dict(self._by_track(crossings, block.shape))
 
-    def _by_track(self, crossings: Crossings, width: int) -> Iterator[tuple[int, TrackRuns]]:
+    def _by_track(self, crossings: Crossings, shape: tuple[int, int]) -> Iterator[tuple[int, TrackRuns]]:
         track = self._track[crossings.who]
-        for number in np.unique(track):
+        whole = crossings.whole
+        of_whole = self._track[whole]
+        for number in np.union1d(track, of_whole):
             mine = track == number
-            own = Crossings(crossings.place[mine], crossings.who[mine])
-            yield int(number), TrackRuns(own, *self._accumulate(own), width)
+            own = Crossings(crossings.place[mine], crossings.who[mine], whole[of_whole == number])
+            yield int(number), TrackRuns(own, *self._accumulate(own, shape), shape)
 
-    def _accumulate(self, crossings: Crossings) -> tuple[IntArray, Hashes]:
+    def _accumulate(self, crossings: Crossings, shape: tuple[int, int]) -> tuple[IntArray, Hashes]:
         """Places where the signature changes, and what it is from there on."""
-        seen = np.bitwise_xor.accumulate(self._numbers[crossings.who])
-        last = np.ones(seen.size, bool)
-        last[:-1] = crossings.place[1:] != crossings.place[:-1]
-        return crossings.place[last], seen[last]
+        height, width = shape
+        changes = np.zeros(height * (width + 1), np.uint64)
+        np.bitwise_xor.at(changes, crossings.place, self._numbers[crossings.who])
+        changes[0] ^= np.bitwise_xor.reduce(self._numbers[crossings.whole])
+        place = np.flatnonzero(changes)
+        if place.size == 0 or place[0] > 0:
+            place = np.insert(place, 0, 0)
+        return place, np.bitwise_xor.accumulate(changes[place])
 
 
 @dataclass(frozen=True)
@@ -100,17 +105,25 @@ class TrackRuns:
     crossings: Crossings
     place: IntArray
     seen: Hashes
-    width: int
+    shape: tuple[int, int]
 
     def at(self, place: IntArray) -> Hashes:
         """Signatures at places of the block; 0 where no outline of the track is."""
-        run = np.searchsorted(self.place, place, "right") - 1
-        return np.where(run >= 0, self.seen[np.maximum(run, 0)], np.uint64(0))
+        return self.seen[np.searchsorted(self.place, place, "right") - 1]
 
     def members(self, place: int) -> IntArray:
-        """Which outlines a pixel lies in: those crossed an odd number of times to its left."""
-        row = place - place % (self.width + 1)
-        start, stop = np.searchsorted(self.crossings.place, [row, place + 1])
-        outlines, times = np.unique(self.crossings.who[start:stop], return_counts=True)
-        inside: IntArray = outlines[times % 2 == 1]
+        """Which outlines a pixel lies in: those that hold the block, or are crossed an odd number of times to its left."""
+        order, starts = self._rows
+        row = place // (self.shape[1] + 1)
+        crossed = order[starts[row] : starts[row + 1]]
+        crossed = crossed[self.crossings.place[crossed] <= place]
+        outlines, times = np.unique(self.crossings.who[crossed], return_counts=True)
+        inside: IntArray = np.concatenate([self.crossings.whole, outlines[times % 2 == 1]])
         return inside
+
+    @cached_property
+    def _rows(self) -> tuple[IntArray, IntArray]:
+        """The crossings in the order of their rows, and where each row begins."""
+        row = (self.crossings.place // (self.shape[1] + 1)).astype(np.int16)  # sorted by digits, and so fast
+        starts = np.append(0, np.cumsum(np.bincount(row, minlength=self.shape[0])))
+        return np.argsort(row, kind="stable"), starts
