@@ -78,6 +78,8 @@ def test_a_scenario_is_counted_as_by_hand(satellites: int, interval: float) -> N
     passes = 4 * satellites
     for row in block.counts:
         got, ascending, descending, tracks, *pairs, _, _, revisit = row
+        if got == 0:
+            continue  # beyond the area, where no track was asked for
         assert tracks in {1, 2}
         assert (got, ascending, descending) == (passes * tracks, passes * tracks, 0)
         steps = [days / interval for days in (4, 6, 8, 12, 24)]
@@ -86,7 +88,7 @@ def test_a_scenario_is_counted_as_by_hand(satellites: int, interval: float) -> N
         assert revisit == pytest.approx(interval, abs=1e-5)
     alone = block.counts[block.counts[:, 3] == 1]
     assert alone[:, -3:-1] == pytest.approx(interval, abs=1e-5)  # one track: mean and longest gap are its revisit
-    assert set(block.counts[:, 3]) == {1, 2}
+    assert {1, 2} <= set(block.counts[:, 3])
 
 
 def test_two_neighbouring_tracks_come_as_many_days_apart_as_their_numbers_say() -> None:
@@ -100,7 +102,8 @@ def test_two_neighbouring_tracks_come_as_many_days_apart_as_their_numbers_say() 
     both = counts[counts[:, 3] == 2][0]
     assert both[-2] == pytest.approx(102 * 12 / 175, abs=1e-5)  # then 5.006 days, then 6.994 days
     # 8 passes: 4 gaps of one kind and 3 of the other
-    assert both[-3] in pytest.approx([(4 * 73 + 3 * 102) / 7 * 12 / 175, (3 * 73 + 4 * 102) / 7 * 12 / 175], abs=1e-5)
+    means = [(4 * 73 + 3 * 102) / 7 * 12 / 175, (3 * 73 + 4 * 102) / 7 * 12 / 175]
+    assert min(abs(both[-3] - mean) for mean in means) < 1e-5
 
 
 def test_footprints_are_counted_pixel_by_pixel_as_gdal_would() -> None:
@@ -119,7 +122,10 @@ def test_footprints_are_counted_pixel_by_pixel_as_gdal_would() -> None:
     painted = {name: block.runs.paint(block.counts[:, i]) for i, name in ((0, "passes"), (3, "tracks"), (4, "12"))}
     np.testing.assert_array_equal(painted["passes"], np.sum(masks, axis=0))
     np.testing.assert_array_equal(painted["tracks"], np.sum([np.any(masks[k::3], axis=0) for k in range(3)], axis=0))
-    pairs = np.sum([first & second for k in range(3) for first, second in zip(masks[k::3], masks[k + 3 :: 3])], axis=0)
+    pairs = np.sum(
+        [first & second for k in range(3) for first, second in zip(masks[k::3], masks[k + 3 :: 3], strict=False)],
+        axis=0,
+    )
     np.testing.assert_array_equal(painted["12"], pairs)
     # blocks of another size fit together to the same
     small = Counter(study, here, (12, 24)).block(Tile(1, 1, 64, here.grid.shape))
@@ -159,10 +165,12 @@ def test_a_study_writes_maps_table_catalogue_and_page(tmp_path: Path) -> None:
     results = run(here, tmp_path)
     assert [row["study"] for row in results.rows] == ["observed", "Two, 6 days"]
     observed = read(tmp_path / "coverage/maps/observed.tif")
-    assert np.unique(observed["passes"]).tolist() == [4]
-    assert np.unique(observed["pairs_12"]).tolist() == [3]
+    inside = np.isfinite(observed["passes"])  # maps end where the area does
+    assert inside.sum() * 0.04 == pytest.approx(22.3 * 22.2, rel=0.05)
+    assert np.unique(observed["passes"][inside]).tolist() == [4]
+    assert np.unique(observed["pairs_12"][inside]).tolist() == [3]
     gamma = 0.8 * math.exp(-12 / 20) + 0.2
-    np.testing.assert_allclose(observed["coherence"], gamma, rtol=1e-5)
+    np.testing.assert_allclose(observed["coherence"][inside], gamma, rtol=1e-5)
     row = results.rows[0]
     assert (row["passes_mean"], row["interval_median"], row["share_above"]) == (4, 12, 1)
     assert row["coherence_median"] == pytest.approx(gamma, abs=1e-4)
@@ -243,8 +251,8 @@ def test_lists_of_footprints_are_read(tmp_path: Path, cohmap: Command) -> None:
             "type": "Feature",
             "geometry": mapping(outline),
             "properties": {
-                "sceneName": f"scene {day}", "startTime": f"2025-01-{day:02d}T05:17:00.000000", "platform": "Sentinel-1A",
-                "pathNumber": 66, "flightDirection": "DESCENDING", "beamModeType": "IW",
+                "sceneName": f"scene {day}", "startTime": f"2025-01-{day:02d}T05:17:00.000000",
+                "platform": "Sentinel-1A", "pathNumber": 66, "flightDirection": "DESCENDING", "beamModeType": "IW",
             },
         }
         for day in (3, 15, 27)

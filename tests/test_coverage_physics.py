@@ -131,7 +131,7 @@ def test_whole_maps_agree_with_single_values_and_keep_what_is_missing() -> None:
     np.testing.assert_allclose(phase_deviation(gamma, 7)[::40], phase_deviation(gamma[::40], 7), atol=1e-5)
     assert np.isnan(phase_deviation(gamma, 7)[-1])
     assert displacement_deviation(2 * math.pi, 55.4) == pytest.approx(27.7)
-    with pytest.raises(ModelError, match="looks = 0.5"):
+    with pytest.raises(ModelError, match=r"looks = 0\.5"):
         phase_deviation(0.5, 0.5)
 
 

@@ -14,9 +14,9 @@ def show_coverage(console: Console, results: Results) -> None:
     """The columns that compare scenarios; the rest is in the file."""
     table = Table(box=None, pad_edge=False)
     table.add_column("study", no_wrap=True)
-    table.add_column("land", no_wrap=True)
-    for name in ("passes", "interval", "longest gap", "coherence", "share above", "mm a pair", "mm a year"):
-        table.add_column(name, justify="right")
+    table.add_column("ground", no_wrap=True)
+    for name in ("passes", "every", "gap", "γ", "land", "mm", "mm/a"):
+        table.add_column(name, justify="right", no_wrap=True)
     for row in results.rows:
         table.add_row(
             row["study"],

@@ -22,8 +22,8 @@ from pipeline.region import Tile, crs_of
 IntArray = npt.NDArray[np.int64]
 DoubleArray = npt.NDArray[np.float64]
 
-# Degrees between corners on long edges; straight in degrees, they bend on the grid: by 2 m over 11 km.
-DENSE = 0.1
+# Degrees between corners on long edges; straight in degrees, they bend on the grid: by half a metre over 5 km.
+DENSE = 0.05
 
 
 def outlines_on_grid(outlines: Sequence[BaseGeometry], grid: GeoBox) -> npt.NDArray[np.object_]:

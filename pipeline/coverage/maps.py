@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 from odc.geo import CRS
+from rasterio.features import geometry_mask
 
 from models.decay.curve import coherence_at
 from models.orbit.swath import incidence_at
@@ -69,6 +70,11 @@ class Mapper:
             kinds = self._ground.kinds(tile)
             bands += self._noise(bands[self._counter.interval_band], self._ground.decay(tile, kinds))
             values = np.stack(bands)
+            # tracks that miss the area were never asked for: beyond it counts would be too small
+            window = self._region.window(tile)
+            values[:, geometry_mask([self._region.area_on_grid], window.shape, window.affine, all_touched=True)] = (
+                np.nan
+            )
             self.summary.add(values, self._ground.land(tile), kinds)
             yield tile, values
             self._progress.advance()

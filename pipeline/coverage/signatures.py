@@ -112,7 +112,7 @@ class TrackRuns:
         return self.seen[np.searchsorted(self.place, place, "right") - 1]
 
     def members(self, place: int) -> IntArray:
-        """Which outlines a pixel lies in: those that hold the block, or are crossed an odd number of times to its left."""
+        """Which outlines a pixel lies in: those that hold the block, or whose crossings to its left are odd."""
         order, starts = self._rows
         row = place // (self.shape[1] + 1)
         crossed = order[starts[row] : starts[row + 1]]

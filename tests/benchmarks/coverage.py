@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
+import itertools
 import platform
 import resource
 import tempfile
@@ -74,7 +75,7 @@ def _cut(strip: BaseGeometry, offset: float) -> list[BaseGeometry]:
     """The strip in slices along the track, those that meet the area."""
     west, south, east, north = strip.bounds
     edges = np.arange(south - SLICE + offset, north + SLICE, SLICE)
-    parts = [strip.intersection(box(west, low, east, high)) for low, high in zip(edges, edges[1:], strict=False)]
+    parts = [strip.intersection(box(west, low, east, high)) for low, high in itertools.pairwise(edges)]
     return [part for part in parts if not part.is_empty and part.intersects(AREA)]
 
 
