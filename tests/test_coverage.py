@@ -6,6 +6,7 @@ import csv
 import datetime as dt
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,12 @@ def region(bbox: list[float] | None = None, **settings: Any) -> Region:
     return Region(config, read_area(config.area, Path()))
 
 
+def whole(studied: Region) -> Tile:
+    """All of a region's grid as one block."""
+    height, width = studied.grid.shape
+    return Tile(0, 0, 4096, (height, width))
+
+
 def slice_of(name: str, day: float, outline: Any, orbit: int = 15, direction: Any = "ascending") -> Slice:
     start = dt.datetime(2025, 1, 1, tzinfo=dt.UTC) + dt.timedelta(days=day)
     return Slice(name, name, "S1A", start, Track(direction, orbit), {}, outline)
@@ -73,7 +80,7 @@ def test_a_scenario_is_counted_as_by_hand(satellites: int, interval: float) -> N
     scenario = Scenario(name="x", satellites=satellites, swath_width=240.0, direction="ascending")
     here = region([0.0, 0.1, 2.4, 0.2])
     study = study_scenario(scenario, here.area, START, 48)
-    block = Counter(study, here, (4, 6, 8, 12, 24)).block(Tile(0, 0, 2048, here.grid.shape))
+    block = Counter(study, here, (4, 6, 8, 12, 24)).block(whole(here))
     # in 48 days each track is seen 4 times a satellite; pairs 12 k days apart: 4 - k times the satellites
     passes = 4 * satellites
     for row in block.counts:
@@ -98,7 +105,7 @@ def test_two_neighbouring_tracks_come_as_many_days_apart_as_their_numbers_say() 
     numbers = [track.relative_orbit for track in study.tracks]
     # the track to the west flies 73 revolutions later: 73 * 12 mod 175 = 1 step of 2.057 degrees
     assert {(b - a) % 175 for a in numbers for b in numbers} >= {73, 102}
-    counts = Counter(study, here, (12,)).block(Tile(0, 0, 2048, here.grid.shape)).counts
+    counts = Counter(study, here, (12,)).block(whole(here)).counts
     both = counts[counts[:, 3] == 2][0]
     assert both[-2] == pytest.approx(102 * 12 / 175, abs=1e-5)  # then 5.006 days, then 6.994 days
     # 8 passes: 4 gaps of one kind and 3 of the other
@@ -118,7 +125,7 @@ def test_footprints_are_counted_pixel_by_pixel_as_gdal_would() -> None:
         placed = to_crs(outline, crs_of(here.grid))
         masks.append(geometry_mask([placed], here.grid.shape, here.grid.affine, invert=True))
     study = study_listing(slices, "list", START, None, southern=False)
-    block = Counter(study, here, (12, 24)).block(Tile(0, 0, 1024, here.grid.shape))
+    block = Counter(study, here, (12, 24)).block(whole(here))
     painted = {name: block.runs.paint(block.counts[:, i]) for i, name in ((0, "passes"), (3, "tracks"), (4, "12"))}
     np.testing.assert_array_equal(painted["passes"], np.sum(masks, axis=0))
     np.testing.assert_array_equal(painted["tracks"], np.sum([np.any(masks[k::3], axis=0) for k in range(3)], axis=0))
@@ -128,7 +135,7 @@ def test_footprints_are_counted_pixel_by_pixel_as_gdal_would() -> None:
     )
     np.testing.assert_array_equal(painted["12"], pairs)
     # blocks of another size fit together to the same
-    small = Counter(study, here, (12, 24)).block(Tile(1, 1, 64, here.grid.shape))
+    small = Counter(study, here, (12, 24)).block(replace(whole(here), row=1, col=1, size=64))
     np.testing.assert_array_equal(small.runs.paint(small.counts[:, 0]), painted["passes"][64:128, 64:128])
 
 
@@ -151,8 +158,7 @@ def test_a_real_record_of_earth_engine_is_counted_where_it_lies() -> None:
         [Track("ascending", 175)],
         "S1A",
     )
-    coarse = region([16.0, 48.0, 21.0, 50.5]).grid
-    counted = Counter(study, here, (12,)).block(Tile(0, 0, 4096, coarse.shape))
+    counted = Counter(study, here, (12,)).block(whole(here))
     footprint = to_crs(piece.footprint, crs_of(here.grid))
     passes = counted.runs.paint(counted.counts[:, 0])
     expected = geometry_mask([footprint], here.grid.shape, here.grid.affine, invert=True)
