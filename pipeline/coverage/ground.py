@@ -71,6 +71,14 @@ class Ground:
         decay = self._settings.decay
         return [one.name for one in decay.classes] + [OTHER] if decay.raster else []
 
+    @property
+    def uniform(self) -> tuple[float, float] | None:
+        """Decay time and lasting coherence, where they are the same everywhere."""
+        tau, rho = self._settings.decay.tau, self._settings.decay.rho_inf
+        if self._settings.decay.raster or isinstance(tau, str) or isinstance(rho, str):
+            return None
+        return tau, rho
+
     def land(self, block: Tile) -> Mask:
         """Pixels that are land and belong to the area."""
         window = self._region.window(block)

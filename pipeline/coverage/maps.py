@@ -68,7 +68,11 @@ class Mapper:
             bands = [counted.runs.paint(counted.counts[:, index]) for index in range(counted.counts.shape[1])]
             bands += self._incidence(tile, counted)
             kinds = self._ground.kinds(tile)
-            bands += self._noise(bands[self._counter.interval_band], self._ground.decay(tile, kinds))
+            if self._ground.uniform is not None:  # what all pixels of a signature share needs no map to be computed
+                interval = counted.counts[:, self._counter.interval_band]
+                bands += [counted.runs.paint(values) for values in self._noise(interval, self._ground.uniform)]
+            else:
+                bands += self._noise(bands[self._counter.interval_band], self._ground.decay(tile, kinds))
             values = np.stack(bands)
             # tracks that miss the area were never asked for: beyond it counts would be too small
             window = self._region.window(tile)
@@ -79,7 +83,7 @@ class Mapper:
             yield tile, values
             self._progress.advance()
 
-    def _noise(self, interval: FloatArray, decay: tuple[FloatArray, FloatArray]) -> list[FloatArray]:
+    def _noise(self, interval: FloatArray, decay: tuple[npt.ArrayLike, npt.ArrayLike]) -> list[FloatArray]:
         coherence = np.asarray(coherence_at(interval, *decay), np.float32)
         phase = phase_deviation(coherence, self._settings.looks)
         displacement = displacement_deviation(phase, self._settings.wavelength * 1e3)
