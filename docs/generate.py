@@ -67,7 +67,7 @@ def _table(heading: str, model: type[BaseModel]) -> str:
 
 
 def _value(value: Any) -> str:
-    if isinstance(value, BaseModel):
+    if isinstance(value, BaseModel) or (isinstance(value, tuple) and value and isinstance(value[0], BaseModel)):
         return "its defaults"
     if value is None:
         return "none"

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline import __version__, cli_models, cli_season, cli_slc, cli_tasks, cli_view, cli_weights
+from pipeline import __version__, cli_coverage, cli_models, cli_season, cli_slc, cli_tasks, cli_view, cli_weights
 from pipeline.compute import available_cores
 from pipeline.console import Terminal, show_plan
 from pipeline.errors import CohmapError, Stopped
@@ -33,6 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+app.add_typer(cli_coverage.app)
 app.add_typer(cli_models.app)
 app.add_typer(cli_season.app)
 app.add_typer(cli_slc.app)
@@ -105,13 +106,13 @@ def plan(
     quiet: Quiet = False,
 ) -> None:
     """Say which passes, pairs and tiles a run would take, and what they cost; nothing is downloaded."""
-    from pipeline.coverage import PICTURE, draw_coverage
+    from pipeline.plan_picture import PICTURE, draw_plan
 
     silent = quiet or as_json
     with open_job(region, output, workers=workers, quiet=silent, source_path=source_path, project=project) as job:
         made, _ = job.plan()
         job.write_plan(made)
-        job.folder.write_bytes(PICTURE, draw_coverage(made))
+        job.folder.write_bytes(PICTURE, draw_plan(made))
         if as_json:
             typer.echo(json.dumps(made.to_json(), indent=1, ensure_ascii=False))
             return

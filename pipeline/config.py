@@ -9,10 +9,13 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from models import registry
+from pipeline.coverage.settings import Coverage
 from pipeline.errors import CohmapError
+from pipeline.season.settings import Season
+from pipeline.table import Table
 
 # Far more than any region needs; what is larger is something else, or meant to fill the memory.
 MOST_BYTES = 2**20
@@ -24,12 +27,6 @@ Radiometry = Literal["sigma0", "gamma0", "terrain-volume", "terrain-surface"]
 # A bucket's name as Cloud Storage allows it; folders in it, without empty names.
 BUCKET = r"^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$"
 PREFIX = r"^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$"
-
-
-class Table(BaseModel):
-    """A table of the region file: unknown keys are refused, nothing is coerced in silence."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Area(Table):
@@ -244,47 +241,6 @@ class Change(Table):
         return self
 
 
-class SeasonRange(Table):
-    """A season of your own, in place of the calendar's."""
-
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$", description="lower-case letters, digits and dashes")
-    first: dt.date = Field(description="first day; a pair belongs to the season that holds its middle day")
-    last: dt.date = Field(description="last day, included")
-
-    @model_validator(mode="after")
-    def _ordered(self) -> SeasonRange:
-        if self.last < self.first:
-            raise ValueError(f"the season '{self.name}' is empty: last {self.last} lies before first {self.first}")
-        return self
-
-
-class Season(Table):
-    """Coherence by season and baseline, and its decay: `cohmap season`."""
-
-    baselines: tuple[int, ...] = Field(
-        (6, 12, 18, 24, 36, 48), min_length=1, description="nominal temporal baselines in days"
-    )
-    tolerance: int = Field(2, ge=0, le=90, description="days by which a pair may miss its nominal baseline")
-    ranges: tuple[SeasonRange, ...] = Field(
-        (), description="your own seasons; DJF, MAM, JJA and SON of all years together where left out"
-    )
-    feather: float = Field(2000.0, ge=0, description="metres over which overlapping tracks are blended; 0 for none")
-    unbias: bool = Field(
-        True,
-        description="compare readings with what the estimator reads on average on simulated scenes of known coherence, "
-        "where false with coherence itself",
-    )
-
-    @model_validator(mode="after")
-    def _distinct(self) -> Season:
-        if any(days < 1 for days in self.baselines) or len(set(self.baselines)) < len(self.baselines):
-            raise ValueError(f"baselines are different whole days from 1 up, not {list(self.baselines)}")
-        names = [season.name for season in self.ranges]
-        if len(set(names)) < len(names):
-            raise ValueError(f"ranges name a season twice: {names}")
-        return self
-
-
 class Point(Table):
     """A place whose time series the report shows."""
 
@@ -321,6 +277,7 @@ class RegionConfig(Table):
     estimator: EstimatorSettings = EstimatorSettings()
     change: Change | None = None
     season: Season = Season()
+    coverage: Coverage = Coverage()
     products: Products = Products()
     output: Output = Output()
 

@@ -69,7 +69,7 @@ def pass_item(maps: Maps, track: Track, entry: Mapping[str, Any]) -> pystac.Item
         properties={
             "title": f"Pass of {entry['start'][:10]}, {track}",
             **_instrument(region, {str(entry["platform"])}),
-            **_grid_fields(region),
+            **grid_fields(region),
             **_track_fields(track),
             "sar:polarizations": list(region.config.passes.polarisations),
             "product:type": next((kind for kind in kinds if kind), "detected image"),
@@ -95,7 +95,7 @@ def product_item(maps: Maps, product: Product, thumbnail: str) -> pystac.Item:
         "title": product.title,
         **span,
         **_instrument(region, {name for pair in pairs for name in _platforms(maps, pair)}),
-        **_grid_fields(region),
+        **grid_fields(region),
         **(_track_fields(tracks[0]) if len(tracks) == 1 else {}),
         "sar:polarizations": [product.polarisation],
         "product:type": product.kind.upper(),
@@ -234,7 +234,8 @@ def _track_fields(track: Track) -> dict[str, Any]:
     return {"sat:orbit_state": track.direction, "sat:relative_orbit": track.relative_orbit}
 
 
-def _grid_fields(region: Region) -> dict[str, Any]:
+def grid_fields(region: Region) -> dict[str, Any]:
+    """Where a map of the region lies, in the fields of STAC's projection extension."""
     grid = region.grid
     return {
         "proj:code": str(grid.crs),

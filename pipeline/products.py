@@ -31,7 +31,7 @@ NO_CLASS = 255
 # Stages that make products, in the order in which they are listed.
 STAGES = ("mosaic", "change", "season")
 
-Kind = Literal["coherence", "mean", "change", "change-mask", "season", "decay", "decay-quality"]
+Kind = Literal["coherence", "mean", "change", "change-mask", "season", "decay", "decay-quality", "coverage"]
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.cost import passes_a_request, requests_of
-from pipeline.coverage import draw_coverage
 from pipeline.plan import make_plan
+from pipeline.plan_picture import draw_plan
 from tests.conftest import Command
 from tests.fakes import SpeckleSource, make_region
 
@@ -48,7 +48,7 @@ def test_other_sources_are_counted_too() -> None:
 
 
 def test_the_picture_is_the_same_at_every_run() -> None:
-    first, second = (draw_coverage(make_plan(REGION, SpeckleSource(REGION))) for _ in range(2))
+    first, second = (draw_plan(make_plan(REGION, SpeckleSource(REGION))) for _ in range(2))
     assert first == second
 
 

@@ -19,7 +19,6 @@ from rio_cogeo.cogeo import cog_validate
 from models.decay import Quality
 from pipeline.catalog import write_catalog
 from pipeline.compute import Pool
-from pipeline.config import Season
 from pipeline.cube import FloatArray
 from pipeline.errors import CohmapError
 from pipeline.export import export
@@ -34,6 +33,7 @@ from pipeline.season.compare import compare_tiles
 from pipeline.season.exchange import parse_name, season_products, write_tiles
 from pipeline.season.groups import make_levels, nominal_baseline, season_of
 from pipeline.season.run import season
+from pipeline.season.settings import Season
 from pipeline.sources import Query
 from pipeline.storage import Folder
 from pipeline.verify import verify

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 from shapely.geometry import mapping
 
 from pipeline.catalog import title_of
-from pipeline.coverage import MOST_OUTLINES
 from pipeline.errors import CohmapError
 from pipeline.footprints import FOOTPRINTS
 from pipeline.map.panel import OUTLINE, TILES, WIDTH, tile_lines
 from pipeline.map.viewer import base_map, require_extra
 from pipeline.plan import PLAN
+from pipeline.plan_picture import MOST_OUTLINES
 from pipeline.region import Region, open_region
 from pipeline.storage import Folder
 

@@ -6,9 +6,9 @@ import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from pipeline.config import Season
 from pipeline.errors import CohmapError
 from pipeline.passes import Pair, Track
+from pipeline.season.settings import Season
 
 CALENDAR = {
     "djf": (12, 1, 2),

@@ -22,8 +22,8 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline import config
-from pipeline.coverage import draw_coverage
 from pipeline.plan import make_plan
+from pipeline.plan_picture import draw_plan
 from pipeline.sources.earthengine import EarthEngineSource
 from tests.earthengine.server import Server, serve
 from tests.earthengine.survey import AREA, FIRST, LAST_DAY, TILE, Orbit, region
@@ -56,7 +56,7 @@ def measure_parts(server: Server) -> list[tuple[str, float, float]]:
     marks.append(_clocks())
     plan.to_json()
     marks.append(_clocks())
-    draw_coverage(plan)
+    draw_plan(plan)
     marks.append(_clocks())
     names = ("search, passes, pairs, caveats", "tiles and costs", "picture")
     parts = zip(names, marks, marks[1:], strict=False)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.coverage import draw_coverage
 from pipeline.plan import Plan, make_plan
+from pipeline.plan_picture import draw_plan
 from tests.conftest import Command
 from tests.earthengine.conftest import StandIn
 from tests.earthengine.survey import AREA, Orbit, region
@@ -94,7 +94,7 @@ def test_a_radiometry_that_the_estimator_does_not_expect_is_one_note(survey: Sta
 
 def test_the_picture_shows_every_track(survey: StandIn) -> None:
     made = plan(survey)
-    assert draw_coverage(made).startswith(b"\x89PNG")
+    assert draw_plan(made).startswith(b"\x89PNG")
     west = list(made.tile_counts.values())[1]
     assert sorted(set(west.values())) == [0, 91]
     assert_no_pixels(survey.world)

@@ -32,7 +32,7 @@ MOST_OUTLINES = 60
 MOST_COLOURS = 12
 
 
-def draw_coverage(plan: Plan) -> bytes:
+def draw_plan(plan: Plan) -> bytes:
     """One panel a track, as a PNG; all share one scale of colours, and a tile without passes is grey."""
     counts = plan.tile_counts
     tracks = list(counts)[:MOST_PANELS]
