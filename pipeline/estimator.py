@@ -44,6 +44,7 @@ def open_estimator(region: Region, device: str) -> Estimator:
             mode=settings.mode,
             spacing=region.config.grid.spacing,
             device=device,
+            runtime=settings.runtime,
         )
     except ModelError as error:
         raise CohmapError(f"[estimator] {error}") from None

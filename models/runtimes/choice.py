@@ -1,0 +1,63 @@
+"""Which runtime computes a network here: the one asked for, or the fastest that is installed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Literal, get_args
+
+import torch
+
+from models.errors import ModelError
+from models.runtimes.graph import Graph
+
+Name = Literal["auto", "torch", "ncnn", "onnxruntime", "openvino"]
+Runner = Callable[[torch.Tensor], torch.Tensor]
+
+NEEDS: dict[str, tuple[str, ...]] = {
+    "ncnn": ("ncnn",),
+    "onnxruntime": ("onnxruntime",),
+    "openvino": ("openvino",),
+}
+"""Packages of each runtime, the fastest first as measured (docs/benchmarks.md)."""
+_EXTRA = {"ncnn": "fast", "onnxruntime": "onnxruntime", "openvino": "openvino"}
+
+
+def is_installed(name: str) -> bool:
+    """Whether all packages that a runtime needs are there."""
+    return name == "torch" or all(find_spec(package) is not None for package in NEEDS[name])
+
+
+def resolve_runtime(name: str, device: torch.device) -> str:
+    """The runtime that is meant: on a GPU always PyTorch; auto takes the first of `NEEDS` that is installed.
+
+    Raises
+    ------
+    ModelError
+        There is no such runtime, or it isn't installed, or it doesn't run on this device.
+    """
+    if name not in get_args(Name):
+        raise ModelError(f"unknown runtime '{name}'; choose one of {', '.join(get_args(Name))}")
+    if name == "auto":
+        if device.type != "cpu":
+            return "torch"
+        return next((each for each in NEEDS if is_installed(each)), "torch")
+    if not is_installed(name):
+        raise ModelError(
+            f"runtime '{name}' is not installed; `pip install 'cohmap[{_EXTRA[name]}]'` brings it, "
+            "or choose runtime 'auto'"
+        )
+    if device.type != "cpu" and name != "torch":
+        raise ModelError(f"runtime '{name}' computes on the CPU; choose device 'cpu', or runtime 'auto'")
+    return name
+
+
+def open_runner(name: str, graph: Graph) -> Runner:
+    """A graph, ready to run in a runtime other than PyTorch."""
+    if name == "ncnn":
+        from models.runtimes.ncnn_net import NcnnRunner
+
+        return NcnnRunner(graph)
+    from models.runtimes.onnx_nets import OnnxRuntimeRunner, OpenVinoRunner
+
+    return OnnxRuntimeRunner(graph) if name == "onnxruntime" else OpenVinoRunner(graph)
