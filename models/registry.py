@@ -12,6 +12,7 @@ from models.coherence.spacing import LEARNED, PUBLISHED, nearest_spacing
 from models.coherence.tables import Mode, find_table, windows
 from models.errors import ModelError
 from models.estimator import Estimator
+from models.runtimes.choice import require_runtime
 
 DEFAULT = "speckle-unet"
 
@@ -200,7 +201,7 @@ def get(
         No such estimator, or it has no such window or mode, or no calibration near this spacing, or no such device or
         runtime, or its weights are not there.
     """
-    check(name, window=window, mode=mode, spacing=spacing)
+    check(name, window=window, mode=mode, spacing=spacing, runtime=runtime)
     if name in _WINDOWED:
         entry = _WINDOWED[name]
         return _classical(name, window or entry.window, _checked_mode(name, entry, mode), spacing, device)
@@ -208,7 +209,14 @@ def get(
     return build(name, spacing, device, runtime)
 
 
-def check(name: str = DEFAULT, *, window: int | None = None, mode: str | None = None, spacing: float = 10.0) -> None:
+def check(
+    name: str = DEFAULT,
+    *,
+    window: int | None = None,
+    mode: str | None = None,
+    spacing: float = 10.0,
+    runtime: str = "auto",
+) -> None:
     """Refuse what `get` refuses, in a moment: but for devices and files that can't be read, which take PyTorch to tell.
 
     Raises
@@ -216,6 +224,7 @@ def check(name: str = DEFAULT, *, window: int | None = None, mode: str | None = 
     ModelError
         As `get`.
     """
+    require_runtime(runtime)
     if name in _WINDOWED:
         entry = _WINDOWED[name]
         find_table(name, entry.window if window is None else window, _checked_mode(name, entry, mode), spacing)

@@ -24,7 +24,13 @@ def check_estimator(region: Region) -> None:
     """
     settings = region.config.estimator
     try:
-        registry.check(settings.name, window=settings.window, mode=settings.mode, spacing=region.config.grid.spacing)
+        registry.check(
+            settings.name,
+            window=settings.window,
+            mode=settings.mode,
+            spacing=region.config.grid.spacing,
+            runtime=settings.runtime,
+        )
     except ModelError as error:
         raise CohmapError(f"[estimator] {error}") from None
 

@@ -130,8 +130,11 @@ def test_a_runtime_that_will_not_do_is_told(name: str, device: str, sentence: st
 
 def test_a_runtime_that_is_not_installed_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(NEEDS, "openvino", ("no_such_package",))
-    with pytest.raises(ModelError, match=r"runtime 'openvino' is not installed; `pip install 'cohmap\[openvino\]'`"):
+    sentence = r"runtime 'openvino' is not installed; `pip install no_such_package` brings it, or choose runtime 'auto'"
+    with pytest.raises(ModelError, match=sentence):
         resolve_runtime("openvino", CPU)
+    with pytest.raises(ModelError, match=sentence):  # told before anything is spent
+        registry.check(runtime="openvino")
 
 
 def test_a_graph_says_which_layers_there_are() -> None:

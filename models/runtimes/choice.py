@@ -1,18 +1,20 @@
-"""Which runtime computes a network here: the one asked for, or the fastest that is installed."""
+"""Which runtime computes a network here: the one asked for, or the fastest that is installed. Light to import."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from importlib.util import find_spec
-from typing import Literal, get_args
-
-import torch
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from models.errors import ModelError
-from models.runtimes.graph import Graph
+
+if TYPE_CHECKING:
+    import torch
+
+    from models.runtimes.graph import Graph
 
 Name = Literal["auto", "torch", "ncnn", "onnxruntime", "openvino"]
-Runner = Callable[[torch.Tensor], torch.Tensor]
+Runner: TypeAlias = "Callable[[torch.Tensor], torch.Tensor]"
 
 NEEDS: dict[str, tuple[str, ...]] = {
     "ncnn": ("ncnn",),
@@ -20,12 +22,28 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "openvino": ("openvino",),
 }
 """Packages of each runtime, the fastest first as measured (docs/benchmarks.md)."""
-_EXTRA = {"ncnn": "fast", "onnxruntime": "onnxruntime", "openvino": "openvino"}
 
 
 def is_installed(name: str) -> bool:
     """Whether all packages that a runtime needs are there."""
     return name == "torch" or all(find_spec(package) is not None for package in NEEDS[name])
+
+
+def require_runtime(name: str) -> None:
+    """Refuse a runtime that there is not, or that isn't installed.
+
+    Raises
+    ------
+    ModelError
+        Says which there are, or what brings it.
+    """
+    if name not in get_args(Name):
+        raise ModelError(f"unknown runtime '{name}'; choose one of {', '.join(get_args(Name))}")
+    if name != "auto" and not is_installed(name):
+        packages = " ".join(NEEDS[name])
+        raise ModelError(
+            f"runtime '{name}' is not installed; `pip install {packages}` brings it, or choose runtime 'auto'"
+        )
 
 
 def resolve_runtime(name: str, device: torch.device) -> str:
@@ -36,17 +54,11 @@ def resolve_runtime(name: str, device: torch.device) -> str:
     ModelError
         There is no such runtime, or it isn't installed, or it doesn't run on this device.
     """
-    if name not in get_args(Name):
-        raise ModelError(f"unknown runtime '{name}'; choose one of {', '.join(get_args(Name))}")
+    require_runtime(name)
     if name == "auto":
         if device.type != "cpu":
             return "torch"
         return next((each for each in NEEDS if is_installed(each)), "torch")
-    if not is_installed(name):
-        raise ModelError(
-            f"runtime '{name}' is not installed; `pip install 'cohmap[{_EXTRA[name]}]'` brings it, "
-            "or choose runtime 'auto'"
-        )
     if device.type != "cpu" and name != "torch":
         raise ModelError(f"runtime '{name}' computes on the CPU; choose device 'cpu', or runtime 'auto'")
     return name
