@@ -27,6 +27,9 @@ bench: $(VENV)/.installed
 	$(BIN)/python -m tests.benchmarks.registration
 	$(BIN)/python -m tests.benchmarks.amsterdam
 	$(BIN)/python -m tests.benchmarks.demo_region --pairs 2
+	$(BIN)/python -m tests.benchmarks.runtime
+	$(BIN)/python -m tests.benchmarks.infer_stage
+	$(BIN)/python -m tests.benchmarks.published_tiling
 
 docs: $(VENV)/.installed
 	$(BIN)/python docs/generate.py

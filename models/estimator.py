@@ -26,6 +26,8 @@ class Estimator(Protocol):
         Pixel spacing in metres that it was calibrated for.
     context
         Number of further dates that it makes use of; 0 for most.
+    runtime
+        What computes it: torch, or one of `models.runtimes.choice`.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Estimator(Protocol):
     halo: int
     spacing: float
     context: int
+    runtime: str
 
     def estimate(
         self, reference: FloatArray, secondary: FloatArray, context: Sequence[FloatArray] = ()

@@ -12,6 +12,7 @@ from models.coherence.spacing import LEARNED, PUBLISHED, nearest_spacing
 from models.coherence.tables import Mode, find_table, windows
 from models.errors import ModelError
 from models.estimator import Estimator
+from models.runtimes.choice import require_runtime
 
 DEFAULT = "speckle-unet"
 
@@ -173,6 +174,7 @@ def get(
     mode: str | None = None,
     spacing: float = 10.0,
     device: str = "auto",
+    runtime: str = "auto",
 ) -> Estimator:
     """Build an estimator.
 
@@ -189,21 +191,32 @@ def get(
         for 10 m up to 14 m, for 20 m up to 24 m, for 30 m beyond; more than a factor 1.5 away is refused.
     device
         auto, cpu or cuda.
+    runtime
+        What computes a network's convolutions: auto (the best that is installed), torch, ncnn, onnxruntime or
+        openvino. Statistics over a window have no use for it.
 
     Raises
     ------
     ModelError
-        No such estimator, or it has no such window or mode, or no calibration near this spacing, or no such device,
-        or its weights are not there.
+        No such estimator, or it has no such window or mode, or no calibration near this spacing, or no such device or
+        runtime, or its weights are not there.
     """
-    check(name, window=window, mode=mode, spacing=spacing)
+    check(name, window=window, mode=mode, spacing=spacing, runtime=runtime)
     if name in _WINDOWED:
         entry = _WINDOWED[name]
         return _classical(name, window or entry.window, _checked_mode(name, entry, mode), spacing, device)
-    return _trained(name, spacing, device) if _is_ours(name) else _network(name, spacing, device)
+    build = _trained if _is_ours(name) else _network
+    return build(name, spacing, device, runtime)
 
 
-def check(name: str = DEFAULT, *, window: int | None = None, mode: str | None = None, spacing: float = 10.0) -> None:
+def check(
+    name: str = DEFAULT,
+    *,
+    window: int | None = None,
+    mode: str | None = None,
+    spacing: float = 10.0,
+    runtime: str = "auto",
+) -> None:
     """Refuse what `get` refuses, in a moment: but for devices and files that can't be read, which take PyTorch to tell.
 
     Raises
@@ -211,6 +224,7 @@ def check(name: str = DEFAULT, *, window: int | None = None, mode: str | None = 
     ModelError
         As `get`.
     """
+    require_runtime(runtime)
     if name in _WINDOWED:
         entry = _WINDOWED[name]
         find_table(name, entry.window if window is None else window, _checked_mode(name, entry, mode), spacing)
@@ -251,17 +265,17 @@ def _classical(name: str, window: int, mode: Mode, spacing: float, device: str) 
     return ClassicalEstimator(statistic, window=window, mode=mode, spacing=spacing, device=device)
 
 
-def _trained(name: str, spacing: float, device: str) -> Estimator:
+def _trained(name: str, spacing: float, device: str, runtime: str) -> Estimator:
     from models.coherence import learned
 
     path = learned.SHIPPED / f"{name}{weights.SUFFIX}" if name in _SHIPPED else Path(name)
-    return learned.LearnedEstimator(path.stem, path, spacing=spacing, device=device)
+    return learned.LearnedEstimator(path.stem, path, spacing=spacing, device=device, runtime=runtime)
 
 
-def _network(name: str, spacing: float, device: str) -> Estimator:
+def _network(name: str, spacing: float, device: str, runtime: str) -> Estimator:
     from models.coherence.residual_unet import ResidualUNetEstimator
 
-    return ResidualUNetEstimator(name, spacing=spacing, device=device)
+    return ResidualUNetEstimator(name, spacing=spacing, device=device, runtime=runtime)
 
 
 def _checked_mode(name: str, entry: _Windowed, mode: str | None) -> Mode:

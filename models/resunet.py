@@ -89,8 +89,13 @@ class ResidualUNet(nn.Module):
         mean, log_variance
             Each of shape (batch, 1, height, width).
         """
+        both = torch.sigmoid(self.heads(images))
+        return both[:, :1], both[:, 1:]
+
+    def heads(self, images: torch.Tensor) -> torch.Tensor:
+        """Mean and log-variance before their sigmoids, shape (batch, 2, height, width)."""
         features = self.features(images)
-        return torch.sigmoid(self.mean(features)), torch.sigmoid(self.log_variance(features))
+        return torch.cat([self.mean(features), self.log_variance(features)], 1)
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
         """What both heads see, shape (batch, channels[0], height, width)."""

@@ -19,7 +19,7 @@ from pipeline.console import Terminal, show_plan
 from pipeline.errors import CohmapError, Stopped
 from pipeline.estimator import measure_rate, open_estimator
 from pipeline.job import open_job, output_folder
-from pipeline.options import Device, DeviceName, Quiet
+from pipeline.options import Device, DeviceName, Quiet, Runtime, RuntimeName
 from pipeline.plan import PLAN
 from pipeline.region import open_region, shipped
 
@@ -251,6 +251,7 @@ def estimate(
     window: Annotated[int | None, typer.Option(help="Window in pixels (odd), for the classical ones.")] = None,
     units: Annotated[UnitsName, typer.Option(help="What the pixels are.")] = UnitsName.linear,
     device: DeviceName = Device.auto,
+    runtime: RuntimeName = Runtime.auto,
     quiet: Quiet = False,
 ) -> None:
     """Coherence of two files, without a region."""
@@ -261,7 +262,11 @@ def estimate(
     terminal = Terminal(quiet=quiet)
     try:
         chosen = registry.get(
-            estimator or registry.DEFAULT, window=window, spacing=spacing_of(reference), device=device.value
+            estimator or registry.DEFAULT,
+            window=window,
+            spacing=spacing_of(reference),
+            device=device.value,
+            runtime=runtime.value,
         )
     except ModelError as error:
         raise CohmapError(str(error)) from None

@@ -123,6 +123,7 @@ def estimate_files(
             "shift_dy": round(shifts[0].dy, 3),
             "shift_dx": round(shifts[0].dx, 3),
             "context_assets": ",".join(Path(path).name for path in context),
+            "runtime": estimator.runtime,
         },
     )
 

@@ -7,6 +7,7 @@ import time
 import numpy as np
 
 from models import registry
+from models.coherence.blocks import SIDE
 from models.errors import ModelError
 from models.estimator import Estimator
 from pipeline.errors import CohmapError
@@ -23,7 +24,13 @@ def check_estimator(region: Region) -> None:
     """
     settings = region.config.estimator
     try:
-        registry.check(settings.name, window=settings.window, mode=settings.mode, spacing=region.config.grid.spacing)
+        registry.check(
+            settings.name,
+            window=settings.window,
+            mode=settings.mode,
+            spacing=region.config.grid.spacing,
+            runtime=settings.runtime,
+        )
     except ModelError as error:
         raise CohmapError(f"[estimator] {error}") from None
 
@@ -44,6 +51,7 @@ def open_estimator(region: Region, device: str) -> Estimator:
             mode=settings.mode,
             spacing=region.config.grid.spacing,
             device=device,
+            runtime=settings.runtime,
         )
     except ModelError as error:
         raise CohmapError(f"[estimator] {error}") from None
@@ -52,12 +60,14 @@ def open_estimator(region: Region, device: str) -> Estimator:
 def measure_rate(estimator: Estimator, tile: int, size: int = 256) -> float:
     """Million pixels a second that the estimator makes here and now, on one worker, in tiles of this side.
 
-    Timed on `size` x `size` pixels of speckle. The halo around each tile is computed and thrown away, so it counts.
+    Timed on `size` x `size` pixels of speckle. The halo around each block of tiles is computed and thrown away, so it
+    counts.
     """
     rng = np.random.default_rng(0)
     reference, secondary = (rng.gamma(4.4, 1 / 4.4, (size, size)).astype(np.float32) for _ in range(2))
     estimator.estimate(reference, secondary)  # the first call loads what it needs
     begin = time.perf_counter()
     estimator.estimate(reference, secondary)
-    kept = (tile / (tile + 2 * estimator.halo)) ** 2
+    block = max(SIDE // tile, 1) * tile
+    kept = (block / (block + 2 * estimator.halo)) ** 2
     return kept * size * size / 1e6 / (time.perf_counter() - begin)

@@ -1,25 +1,29 @@
-"""Stage 2: the estimator over every pair and tile, on Dask, into one cube of pair maps per track."""
+"""Stage 2: the estimator over every pair and tile, on Dask, into one cube of pair maps per track.
+
+What is recorded, and resumed, is a pair's tile. What a worker does at once is a block of tiles of a few pairs
+(`pipeline.infer_blocks`): halos are computed less often, and images that pairs share are read once.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from models import coregister, registry
+from models import coregister
 from models.coregister import Shift
-from models.errors import ModelError
 from models.estimator import Estimator
 from pipeline import __version__, cube
 from pipeline.compute import Pool
 from pipeline.context import context_passes
-from pipeline.errors import CohmapError
 from pipeline.estimator import open_estimator
 from pipeline.export import Outcome, stack_name, variable_name
-from pipeline.ledger import Ledger, checksum, digest
+from pipeline.infer_blocks import BlockTask, EstimatorSpec, PairTask, TileTask, block_of, estimate_block
+from pipeline.ledger import Ledger, digest
 from pipeline.passes import Pair, Track
 from pipeline.progress import Progress
 from pipeline.region import Region, Tile
@@ -28,46 +32,8 @@ from pipeline.stacks import Stacks, open_stacks
 from pipeline.storage import Folder
 
 STAGE = "infer"
-
-
-@dataclass(frozen=True)
-class EstimatorSpec:
-    """All it takes to build the estimator again on a worker."""
-
-    name: str
-    window: int | None
-    mode: str | None
-    spacing: float
-    device: str
-    version: str
-
-
-@dataclass(frozen=True)
-class _Task:
-    """One pair and tile, as a worker gets it."""
-
-    output: str
-    stack: str
-    maps: str
-    reference: int
-    secondary: int
-    context: tuple[int, ...]
-    position: int
-    tile: Tile
-    bands: tuple[str, ...]
-    shift: Shift
-    spec: EstimatorSpec
-    key: str
-    fingerprint: str
-
-
-@dataclass(frozen=True)
-class _Done:
-    """What a worker says of a finished task."""
-
-    checksum: str
-    valid: float
-    residual: tuple[float, float, float]
+PAIRS_AT_ONCE = 4
+"""Pairs of a block that a worker does in one go: few enough that a kill loses little, and that workers share evenly."""
 
 
 def maps_name(track: Track) -> str:
@@ -89,62 +55,97 @@ def infer(region: Region, folder: Folder, pool: Pool, progress: Progress, device
     shifts = register_pairs(stacks, pool, progress)
     settings = region.config.estimator
     spec = EstimatorSpec(
-        settings.name, settings.window, settings.mode, region.config.grid.spacing, device, estimator.version
+        settings.name,
+        settings.window,
+        settings.mode,
+        region.config.grid.spacing,
+        device,
+        settings.runtime,
+        estimator.version,
+        estimator.runtime,
     )
     maps = {
         track: _ensure_maps(region, folder, track, pairs, estimator, shifts) for track, pairs in stacks.pairs.items()
     }
-    cubes = {maps_name(track): opened for track, opened in maps.items()}
     with Ledger(folder, STAGE) as ledger:
-        tasks = _tasks(stacks, estimator, spec, shifts, maps)
-        todo = [task for task in tasks if not _is_done(task, ledger, cubes[task.maps])]
-        progress.start(STAGE, len(tasks), len(tasks) - len(todo))
-        for task, done in pool.run(_estimate_tile, todo):
-            ledger.record(
-                task.key,
-                task.fingerprint,
-                done.checksum,
-                valid=done.valid,
-                residual=[round(r, 4) for r in done.residual],
-            )
-            progress.advance()
-    return Outcome(len(tasks), len(tasks) - len(todo))
+        bands, pairs = region.config.passes.polarisations, _pair_tasks(stacks, estimator, shifts, maps)
+        total = sum(len(pair.tiles) for _, pair in pairs)
+        todo = [(track, left) for track, pair in pairs if (left := _left_to_do(pair, ledger, maps[track], bands)).tiles]
+        resumed = total - sum(len(pair.tiles) for _, pair in todo)
+        progress.start(STAGE, total, resumed)
+        for _, done in pool.run(estimate_block, _block_tasks(stacks, spec, todo)):
+            for tile in done:
+                ledger.record(
+                    tile.key,
+                    tile.fingerprint,
+                    tile.checksum,
+                    valid=tile.valid,
+                    residual=[round(r, 4) for r in tile.residual],
+                    runtime=estimator.runtime,
+                )
+            progress.advance(len(done))
+    return Outcome(total, resumed)
 
 
-def _tasks(
-    stacks: Stacks,
-    estimator: Estimator,
-    spec: EstimatorSpec,
-    shifts: Mapping[str, Shift],
-    maps: Mapping[Track, cube.Cube],
-) -> list[_Task]:
-    bands = stacks.region.config.passes.polarisations
-    tasks: list[_Task] = []
+def _pair_tasks(
+    stacks: Stacks, estimator: Estimator, shifts: Mapping[str, Shift], maps: Mapping[Track, cube.Cube]
+) -> list[tuple[Track, PairTask]]:
+    """Every pair with all its tiles."""
+    tasks = []
     for track, pairs in stacks.pairs.items():
         stack_positions = {entry_id: index for index, entry_id in enumerate(stacks.passes[track])}
         map_positions = {entry["id"]: index for index, entry in enumerate(maps[track].entries)}
         for pair in pairs:
             shift = shifts[f"{track}/{pair.id}"]
             context = context_passes(stacks, pair, estimator)
-            tasks += [
-                _Task(
-                    output=stacks.folder.absolute,
-                    stack=stack_name(track),
-                    maps=maps_name(track),
-                    reference=stack_positions[pair.reference],
-                    secondary=stack_positions[pair.secondary],
-                    context=tuple(stack_positions[name] for name in context),
-                    position=map_positions[pair.id],
-                    tile=tile,
-                    bands=bands,
-                    shift=shift,
-                    spec=spec,
-                    key=map_key(pair, tile),
-                    fingerprint=map_fingerprint(stacks, estimator, pair, tile, shift, context),
-                )
+            tiles = [
+                TileTask(tile, map_key(pair, tile), map_fingerprint(stacks, estimator, pair, tile, shift, context))
                 for tile in stacks.pair_tiles(pair)
             ]
+            task = PairTask(
+                reference=stack_positions[pair.reference],
+                secondary=stack_positions[pair.secondary],
+                context=tuple(stack_positions[name] for name in context),
+                position=map_positions[pair.id],
+                shift=shift,
+                tiles=tuple(tiles),
+            )
+            tasks.append((track, task))
     return tasks
+
+
+def _left_to_do(pair: PairTask, ledger: Ledger, maps: cube.Cube, bands: tuple[str, ...]) -> PairTask:
+    """The pair with those of its tiles that aren't done."""
+    variables = map_variables(bands)
+    left = [
+        task
+        for task in pair.tiles
+        if not (ledger.matches(task.key, task.fingerprint) and maps.has_tile(variables, pair.position, task.tile))
+    ]
+    return replace(pair, tiles=tuple(left))
+
+
+def _block_tasks(stacks: Stacks, spec: EstimatorSpec, pairs: Sequence[tuple[Track, PairTask]]) -> Iterator[BlockTask]:
+    """Block after block, a few pairs at a time."""
+    blocks: dict[tuple[Track, Tile], list[PairTask]] = {}
+    for track, pair in pairs:
+        members: dict[Tile, list[TileTask]] = {}
+        for task in pair.tiles:
+            members.setdefault(block_of(task.tile), []).append(task)
+        for block, tiles in members.items():
+            blocks.setdefault((track, block), []).append(replace(pair, tiles=tuple(tiles)))
+    for (track, block), parts in blocks.items():
+        runs = math.ceil(len(parts) / PAIRS_AT_ONCE)
+        for first, last in pairwise(len(parts) * run // runs for run in range(runs + 1)):
+            yield BlockTask(
+                output=stacks.folder.absolute,
+                stack=stack_name(track),
+                maps=maps_name(track),
+                block=block,
+                bands=stacks.region.config.passes.polarisations,
+                pairs=tuple(parts[first:last]),
+                spec=spec,
+            )
 
 
 def map_fingerprint(
@@ -162,54 +163,6 @@ def map_fingerprint(
 def map_variables(bands: tuple[str, ...]) -> list[str]:
     """Variables of a pair cube, coherence and sigma of each polarisation."""
     return [f"{quantity}_{variable_name(band)}" for band in bands for quantity in ("coherence", "sigma")]
-
-
-def _is_done(task: _Task, ledger: Ledger, maps: cube.Cube) -> bool:
-    variables = map_variables(task.bands)
-    return ledger.matches(task.key, task.fingerprint) and maps.has_tile(variables, task.position, task.tile)
-
-
-@lru_cache(maxsize=4)
-def _estimator(spec: EstimatorSpec) -> Estimator:
-    """The estimator on a worker, which may be another machine with other weights, or none."""
-    try:
-        estimator = registry.get(
-            spec.name, window=spec.window, mode=spec.mode, spacing=spec.spacing, device=spec.device
-        )
-    except ModelError as error:
-        raise CohmapError(f"a worker can't build the estimator: {error}") from None
-    if estimator.version != spec.version:
-        raise CohmapError(
-            f"a worker has estimator {spec.name} {estimator.version}, this process has {spec.version}; "
-            "give both the same cohmap and the same weights"
-        )
-    return estimator
-
-
-def _estimate_tile(task: _Task) -> _Done:
-    """On a worker: read both windows, shift the secondary, estimate each polarisation, write the tile's chunks."""
-    folder = Folder(task.output)
-    stack, maps = cube.Cube(folder, task.stack), cube.Cube(folder, task.maps, mode="r+")
-    estimator = _estimator(task.spec)
-    halo, margin = estimator.halo, coregister.shift_halo(task.shift)
-    inner = slice(halo, -halo) if halo else slice(None)
-    written = []
-    residual = coregister.NO_SHIFT
-    for band in task.bands:
-        variable = variable_name(band)
-        reference = stack.read_tile(variable, task.reference, task.tile, halo)
-        around = stack.read_tile(variable, task.secondary, task.tile, halo + margin)
-        secondary = coregister.apply_shift_trimmed(around, task.shift)
-        if band == task.bands[0]:
-            residual = coregister.estimate_shift(reference, secondary)
-        further = [stack.read_tile(variable, position, task.tile, halo) for position in task.context]
-        coherence, sigma = estimator.estimate(reference, secondary, further)
-        for quantity, values in (("coherence", coherence), ("sigma", sigma)):
-            pixels = np.ascontiguousarray(values[inner, inner], dtype=np.float32)
-            maps.write_tile(f"{quantity}_{variable}", task.position, task.tile, pixels)
-            written.append(pixels)
-    valid = round(float(np.isfinite(written[0]).mean()), 6)
-    return _Done(checksum(*written), valid, (residual.dy, residual.dx, residual.quality))
 
 
 def _ensure_maps(

@@ -87,6 +87,11 @@ class Maps:
         """What the pairs' maps hold, for fingerprints."""
         return [self.ledger.checksum(map_key(pair, tile)) for pair in pairs for tile in self.stacks.pair_tiles(pair)]
 
+    def runtimes(self, pairs: list[Pair]) -> str:
+        """What computed the pairs' maps; several where the installation changed in between."""
+        records = [self.ledger.get(map_key(pair, tile)) for pair in pairs for tile in self.stacks.pair_tiles(pair)]
+        return ", ".join(sorted({str(record["runtime"]) for record in records if record and "runtime" in record}))
+
     def assets(self, track: Track, pass_id: str) -> tuple[str, ...]:
         """The source's names of a pass's images."""
         return tuple(str(asset["id"]) for asset in self.stacks.passes[track][pass_id]["assets"])
@@ -182,6 +187,7 @@ def _pair_tasks(maps: Maps, pair: Pair, estimator: Estimator) -> Iterator[_Task]
             estimator=estimator_label(maps.region.config, estimator),
             reference_assets=maps.assets(pair.track, pair.reference),
             secondary_assets=maps.assets(pair.track, pair.secondary),
+            properties={"runtime": maps.runtimes([pair])},
         )
         yield _task(maps, product, [pair])
 

@@ -16,5 +16,18 @@ class Device(StrEnum):
     cuda = "cuda"
 
 
+class Runtime(StrEnum):
+    """What computes a network's convolutions."""
+
+    auto = "auto"
+    torch = "torch"
+    onnxruntime = "onnxruntime"
+    openvino = "openvino"
+    ncnn = "ncnn"
+
+
+RuntimeName = Annotated[
+    Runtime, typer.Option(help="What computes a network's convolutions; auto: the best that is installed.")
+]
 DeviceName = Annotated[Device, typer.Option(help="Where the estimator runs.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print errors only.")]

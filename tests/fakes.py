@@ -131,6 +131,7 @@ class FloorEstimator:
     """Reads a quarter whatever it is shown."""
 
     name, version, halo, spacing, context = "quarter", "1", 0, 10.0, 0
+    runtime = "torch"
 
     def estimate(
         self, reference: FloatArray, secondary: FloatArray, context: Sequence[FloatArray] = ()

@@ -49,6 +49,7 @@ class BrightIsCoherent:
     halo = 0
     spacing = 10.0
     context = 0
+    runtime = "torch"
 
     def estimate(
         self,

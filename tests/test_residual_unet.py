@@ -228,7 +228,7 @@ class ElsewherePool(Pool):
 @pytest.mark.parametrize(
     ("here", "there", "sentence"),
     [
-        (7, 8, r"a worker has estimator beyond-backscatter 1-\w+, this process has 1-\w+; give both the same"),
+        (7, 8, r"a worker has estimator beyond-backscatter 2-\w+, this process has 2-\w+; give both the same"),
         (9, None, r"a worker can't build the estimator: .*has no weights in .*; get them with `cohmap weights fetch"),
     ],
 )
@@ -249,7 +249,7 @@ def test_two_files_are_estimated_with_it(cohmap: Command, tmp_path: Path) -> Non
     answer = cohmap("estimate", *paths, "--output", str(tmp_path / "c.tif"), "--estimator", NAME)
     assert (answer.code, answer.err) == (0, "")
     with rasterio.open(tmp_path / "c.tif") as result:
-        assert result.tags()["ESTIMATOR"].startswith(f"{NAME} 1-")
+        assert result.tags()["ESTIMATOR"].startswith(f"{NAME} 2-")
         assert np.isfinite(result.read()).all()
 
 

@@ -56,6 +56,7 @@ class ClassicalEstimator:
         self.version = f"{CODE_VERSION}-{mode}-w{window}-{self._table.product.lower()}-{self._table.digest}"
         self.halo = window // 2 + statistic.margin
         self.context = 0
+        self.runtime = "torch"
         self.spacing = self._table.spacing
         self.floor = self._table.floor
         self.textured_floor = self._table.textured_floor

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 
 from models.estimator import FloatArray
 
@@ -42,3 +43,29 @@ def summarise(context: Sequence[FloatArray], shape: tuple[int, int]) -> tuple[Fl
     mean = np.divide(total, most, dtype=np.float32)
     variance = np.maximum(square / most - mean**2, np.float32(0.0)) * most / np.maximum(most - 1, np.float32(1.0))
     return mean, np.sqrt(variance, dtype=np.float32)
+
+
+def summarised(logarithms: Sequence[torch.Tensor], like: torch.Tensor) -> torch.Tensor:
+    """As `summarise`, from logarithms that aren't finite where there is no data.
+
+    Parameters
+    ----------
+    like
+        A tensor of the shape and on the device wanted, for where there is no further date.
+
+    Returns
+    -------
+    torch.Tensor
+        Mean and standard deviation, shape (2, height, width).
+    """
+    count, total, square = (torch.zeros_like(like) for _ in range(3))
+    for logarithm in logarithms:
+        there = torch.isfinite(logarithm)
+        known = torch.where(there, logarithm, 0.0)
+        count += there
+        total += known
+        square.addcmul_(known, known)
+    most = count.clamp(min=1.0)
+    mean = total.div_(most)
+    variance = square.div_(most).sub_(mean**2).clamp_(min=0.0)
+    return torch.stack([mean, variance.mul_(most).div_((most - 1.0).clamp_(min=1.0)).sqrt_()])

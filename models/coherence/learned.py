@@ -12,15 +12,17 @@ from torch.nn import functional
 
 from models.coherence.blocks import blocks
 from models.coherence.device import resolve_device
-from models.coherence.inputs import logarithm, summarise
+from models.coherence.graphs import trunk_graph
+from models.coherence.inputs import summarised
 from models.coherence.network import Weights
 from models.coherence.spacing import LEARNED, nearest_spacing
 from models.coherence.stem import box
 from models.estimator import FloatArray, require_one_shape
+from models.runtimes.choice import open_runner, resolve_runtime
 
 SHIPPED = Path(__file__).with_name("trained")
 """Weights that come with the package, and their cards."""
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 """Raised whenever the numbers change for a reason other than new weights."""
 
 SURROUNDINGS = 15
@@ -43,17 +45,25 @@ class LearnedEstimator:
         Weights that `cohmap train` wrote.
     spacing
         Pixel spacing of the images in metres; the network is told the nearest by ratio that it was trained on.
+    device
+        auto, cpu or cuda.
+    runtime
+        What computes the convolutions, see `models.runtimes.choice`; all agree to 1e-5.
 
     Raises
     ------
     ModelError
-        There are no such weights, no such device, or a spacing too far from those trained on.
+        There are no such weights, no such device or runtime, or a spacing too far from those trained on.
     """
 
-    def __init__(self, name: str, path: Path, *, spacing: float, device: str = "auto") -> None:
+    def __init__(self, name: str, path: Path, *, spacing: float, device: str = "auto", runtime: str = "auto") -> None:
         weights = Weights.load(path)
         self._device = resolve_device(device)
         self._network = weights.network().to(self._device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.runtime = resolve_runtime(runtime, self._device)
+        self._run = (
+            self._network.trunk if self.runtime == "torch" else open_runner(self.runtime, trunk_graph(self._network))
+        )
         self._sigma_scale = weights.sigma_scale
         self.lattice = self._network.lattice
         self.name = name
@@ -84,18 +94,21 @@ class LearnedEstimator:
     def _estimate_block(self, images: Sequence[FloatArray]) -> FloatArray:
         """Coherence and sigma, shape (2, height, width)."""
         height, width = images[0].shape
-        pair = torch.from_numpy(np.stack([logarithm(image) for image in images[:2]]))[None].to(self._device)
-        summary = torch.from_numpy(np.stack(summarise(images[2:], (height, width))))[None].to(self._device)
+        bottom, right = -height % self.lattice, -width % self.lattice
         dates = torch.tensor([len(images) - 2], device=self._device)
         spacing = torch.tensor([self.spacing], device=self._device)
-        bottom, right = -height % self.lattice, -width % self.lattice
         with torch.inference_mode():
+            # zero, negative and infinite power all become what isn't finite
+            logarithms = [torch.from_numpy(np.ascontiguousarray(image)).to(self._device).log() for image in images]
+            pair, summary = torch.stack(logarithms[:2])[None], summarised(logarithms[2:], logarithms[0])
             padded = functional.pad(pair, (0, right, 0, bottom), value=float("nan"))
-            shown = padded, functional.pad(summary, (0, right, 0, bottom)), dates, spacing
-            coherence, log_variance = self._network(*shown)
+            shown = padded, functional.pad(summary[None], (0, right, 0, bottom)), dates, spacing
+            coherence, log_variance = self._network.answer(self._run(self._network.features(*shown)))
             sigma = (0.5 * log_variance).exp() * self._sigma_scale
-            both = torch.isfinite(pair).all(1, keepdim=True).float()
-            share = box(both, SURROUNDINGS)
-            result = torch.cat([coherence, sigma.clamp(max=1.0)], 1)[..., :height, :width]
-            maps: FloatArray = torch.where(share >= LEAST_VALID, result, torch.nan)[0].cpu().numpy()
+            result = torch.cat([coherence, sigma.clamp(max=1.0)], 1)[0, :, :height, :width]
+            both = torch.isfinite(pair[0]).all(0)
+            if not both.all():  # otherwise every share is 1
+                share = box(both.float()[None], SURROUNDINGS)
+                result = torch.where(share >= LEAST_VALID, result, torch.nan)
+            maps: FloatArray = result.cpu().numpy()
         return maps

@@ -108,10 +108,17 @@ class CoherenceNetwork(nn.Module):
         coherence, log_variance
             Shape (batch, 1, height, width).
         """
-        return self.from_features(self.stem(images, context, dates, spacing))
+        return self.answer(self.trunk(self.features(images, context, dates, spacing)))
 
-    def from_features(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """The learned part, from the stem's channels."""
+    def features(
+        self, images: torch.Tensor, context: torch.Tensor, dates: torch.Tensor, spacing: torch.Tensor
+    ) -> torch.Tensor:
+        """What enters the learned part: the stem's channels."""
+        channels: torch.Tensor = self.stem(images, context, dates, spacing)
+        return channels
+
+    def trunk(self, features: torch.Tensor) -> torch.Tensor:
+        """The learned part up to both heads, on cells; `models.coherence.graphs` gives it to other runtimes."""
         features = features.contiguous(memory_format=torch.channels_last)
         inner = functional.relu(self.enter(self.scale(features)))
         skips: list[torch.Tensor] = []
@@ -124,7 +131,13 @@ class CoherenceNetwork(nn.Module):
         for narrow, blocks in zip(reversed(self.up), reversed(self.decoder), strict=True):
             larger = functional.interpolate(narrow(inner), scale_factor=2.0, mode="bilinear", align_corners=False)
             inner = blocks(skips.pop() + larger)
-        heads = functional.pixel_shuffle(self.leave(inner), CELL).float()
+        leaving: torch.Tensor = self.leave(inner)
+        return leaving
+
+    @staticmethod
+    def answer(leaving: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Coherence and log variance from what leaves the learned part."""
+        heads = functional.pixel_shuffle(leaving, CELL).float()
         spread = heads[:, 1:] - 3.0
         return torch.sigmoid(heads[:, :1]), spread.clamp(LOWEST_LOG, HIGHEST_LOG)
 

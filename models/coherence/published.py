@@ -31,12 +31,31 @@ class PublishedNetwork(nn.Module):
     def forward(
         self,
         images: torch.Tensor,
+        context: torch.Tensor,
+        dates: torch.Tensor,
+        spacing: torch.Tensor,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Coherence and log variance; arguments as in `CoherenceNetwork.forward`."""
+        return self.answer(self.trunk(self.features(images, context, dates, spacing)))
+
+    def features(
+        self,
+        images: torch.Tensor,
         context: torch.Tensor,  # noqa: ARG002 - shown to all
         dates: torch.Tensor,  # noqa: ARG002
         spacing: torch.Tensor,  # noqa: ARG002
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Coherence and log variance; arguments as in `CoherenceNetwork.forward`."""
+    ) -> torch.Tensor:
+        """What enters the network: decibels, scaled, and zero where there is no data."""
         low, high = self.scale.low, self.scale.high
         scaled = ((images * DECIBELS).clamp(low, high) - low) / (high - low)
-        mean, spread = self.network(torch.nan_to_num(scaled, nan=0.0))
-        return mean, LOWEST_LOG + (HIGHEST_LOG - LOWEST_LOG) * spread
+        return torch.nan_to_num(scaled, nan=0.0)
+
+    def trunk(self, features: torch.Tensor) -> torch.Tensor:
+        """The network up to both heads, before their sigmoids; the mean is the first channel."""
+        return self.network.heads(features)
+
+    @staticmethod
+    def answer(leaving: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Coherence and log variance from what leaves the network."""
+        both = torch.sigmoid(leaving)
+        return both[:, :1], LOWEST_LOG + (HIGHEST_LOG - LOWEST_LOG) * both[:, 1:]

@@ -20,9 +20,11 @@ from models.coherence.spacing import PUBLISHED, nearest_spacing
 from models.errors import ModelError
 from models.estimator import FloatArray, require_one_shape
 from models.resunet import ResidualUNet
+from models.runtimes.choice import open_runner, resolve_runtime
+from models.runtimes.published import published_graph
 from models.tiling import blend_patches
 
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 """Raised whenever the numbers change for a reason other than new weights."""
 
 LATTICE = 16
@@ -69,14 +71,18 @@ class ResidualUNetEstimator:
         Pixel spacing of the images in metres.
     device
         auto, cpu or cuda.
+    runtime
+        What computes the convolutions, see `models.runtimes.choice`; all agree to 1e-5.
 
     Raises
     ------
     ModelError
-        No weights of this name, or they don't fit the network; a spacing too far from 10 m; no such device.
+        No weights of this name, or they don't fit the network; a spacing too far from 10 m; no such device or runtime.
     """
 
-    def __init__(self, name: str, *, spacing: float = PUBLISHED[0], device: str = "auto") -> None:
+    def __init__(
+        self, name: str, *, spacing: float = PUBLISHED[0], device: str = "auto", runtime: str = "auto"
+    ) -> None:
         self.spacing = nearest_spacing(name, PUBLISHED, spacing)
         self._device = resolve_device(device)
         imported = weights.load(name)
@@ -89,6 +95,12 @@ class ResidualUNetEstimator:
                 f"weights {weights.path_of(name)} don't fit the network; delete them and import or fetch them again"
             ) from None
         self._network.eval().to(self._device)
+        self.runtime = resolve_runtime(runtime, self._device)
+        self._run = (
+            self._network.heads
+            if self.runtime == "torch"
+            else open_runner(self.runtime, published_graph(self._network))
+        )
         self.name = name
         self.version = f"{CODE_VERSION}-{imported.digest}"
         self.halo = HALO
@@ -130,7 +142,7 @@ class ResidualUNetEstimator:
     def _predict(self, images: torch.Tensor) -> FloatArray:
         """The mean head over scaled images of shape (2, height, width), sides multiples of 16."""
         with torch.inference_mode():
-            mean, _ = self._network(images[None])
+            mean = torch.sigmoid(self._run(images[None])[:, :1])
         coherence: FloatArray = mean[0, 0].cpu().numpy()
         return coherence
 

@@ -1,0 +1,1 @@
+"""What computes a network's convolutions: PyTorch, or a runtime made for inference that is given the same weights."""

@@ -1,0 +1,78 @@
+"""Which runtime computes a network here: the one asked for, or the best that is installed. Light to import."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+
+from models.errors import ModelError
+
+if TYPE_CHECKING:
+    import torch
+
+    from models.runtimes.graph import Graph
+
+Name = Literal["auto", "torch", "onnxruntime", "openvino", "ncnn"]
+Runner: TypeAlias = "Callable[[torch.Tensor], torch.Tensor]"
+
+NEEDS: dict[str, tuple[str, ...]] = {
+    "onnxruntime": ("onnxruntime",),
+    "openvino": ("openvino",),
+    "ncnn": ("ncnn",),
+}
+"""Packages of each runtime."""
+AUTOMATIC = ("onnxruntime", "openvino")
+"""Those that are taken unasked on a CPU, the first that is installed: ncnn is a tenth faster, but its Python binding
+hands memory to C++ without checking it, and what crashes there takes the process with it."""
+
+
+def is_installed(name: str) -> bool:
+    """Whether all packages that a runtime needs are there."""
+    return name == "torch" or all(find_spec(package) is not None for package in NEEDS[name])
+
+
+def require_runtime(name: str) -> None:
+    """Refuse a runtime that there is not, or that isn't installed.
+
+    Raises
+    ------
+    ModelError
+        Says which there are, or what brings it.
+    """
+    if name not in get_args(Name):
+        raise ModelError(f"unknown runtime '{name}'; choose one of {', '.join(get_args(Name))}")
+    if name != "auto" and not is_installed(name):
+        packages = " ".join(NEEDS[name])
+        raise ModelError(
+            f"runtime '{name}' is not installed; `pip install {packages}` brings it, or choose runtime 'auto'"
+        )
+
+
+def resolve_runtime(name: str, device: torch.device) -> str:
+    """The runtime that is meant: on a GPU always PyTorch; auto takes the first of `AUTOMATIC` that is installed.
+
+    Raises
+    ------
+    ModelError
+        There is no such runtime, or it isn't installed, or it doesn't run on this device.
+    """
+    require_runtime(name)
+    if name == "auto":
+        if device.type != "cpu":
+            return "torch"
+        return next((each for each in AUTOMATIC if is_installed(each)), "torch")
+    if device.type != "cpu" and name != "torch":
+        raise ModelError(f"runtime '{name}' computes on the CPU; choose device 'cpu', or runtime 'auto'")
+    return name
+
+
+def open_runner(name: str, graph: Graph) -> Runner:
+    """A graph, ready to run in a runtime other than PyTorch."""
+    if name == "ncnn":
+        from models.runtimes.ncnn_net import NcnnRunner
+
+        return NcnnRunner(graph)
+    from models.runtimes.onnx_nets import OnnxRuntimeRunner, OpenVinoRunner
+
+    return OnnxRuntimeRunner(graph) if name == "onnxruntime" else OpenVinoRunner(graph)
