@@ -172,12 +172,13 @@ def change(
     output: OutputUri = None,
     workers: Workers = None,
     scheduler: Scheduler = None,
+    points: Annotated[Path | None, typer.Option(help="CSV (name, lon, lat) or GeoJSON of places to follow.")] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Map where coherence dropped across the event, or after the baseline period."""
+    """Map where the ground changed across the event, or pass by pass after the baseline period."""
     with open_job(region, output, workers=workers, scheduler=scheduler, quiet=quiet) as job:
-        job.change()
-        job.terminal.say(f"the change maps are in {job.folder.address('products/change')}")
+        job.change(points)
+        job.terminal.say(f"change maps, polygons and series are in {job.folder.address('products/change')}")
 
 
 @app.command()

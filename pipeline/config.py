@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from models import registry
+from pipeline.change.settings import Change
 from pipeline.coverage.settings import Coverage
 from pipeline.errors import CohmapError
 from pipeline.season.settings import Season
@@ -225,24 +226,6 @@ class EstimatorSettings(Table):
         "auto",
         description="what computes a network's convolutions; auto: the best that is installed, PyTorch on a GPU",
     )
-
-
-class Change(Table):
-    """Where coherence dropped: across an event, or against a period taken as normal."""
-
-    event: dt.date | None = Field(None, description="first day on which the event can have been seen")
-    baseline_period: tuple[dt.date, dt.date] | None = Field(
-        None, description="first and last day of the period whose pairs are normal; later pairs are tested"
-    )
-    false_alarm_rate: float = Field(0.01, gt=0, lt=0.5, description="of the mask, per pixel")
-
-    @model_validator(mode="after")
-    def _one_of_two(self) -> Change:
-        if (self.event is None) == (self.baseline_period is None):
-            raise ValueError("give exactly one of event = DATE and baseline_period = [FIRST, LAST]")
-        if self.baseline_period and self.baseline_period[1] <= self.baseline_period[0]:
-            raise ValueError("baseline_period ends before it begins")
-        return self
 
 
 class Point(Table):

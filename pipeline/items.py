@@ -7,7 +7,9 @@ out: it describes a model that can be loaded and run, not a map that one made, a
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,6 +21,7 @@ from odc.geo import CRS
 from shapely.geometry import box
 from shapely.geometry.base import BaseGeometry
 
+from models.change.sequence import NAMES as STATES
 from pipeline import __version__
 from pipeline.export import stack_name, unit_key, variable_name
 from pipeline.mosaic import Maps
@@ -37,6 +40,8 @@ ZARR, CLASSES = f"{_EXTENSIONS}/zarr/v1.1.0/schema.json", f"{_EXTENSIONS}/classi
 
 # What these sources and layouts hold; of a user's own pattern or STAC nobody knows.
 PASS_TYPES = {"earthengine": "GRD", "simulated": "GRD", "opera-rtc": "RTC", "hyp3-rtc": "RTC"}
+CHANGES = {0: "no change", 1: "change"}
+FILE_TYPES = {"gpkg": "application/geopackage+sqlite3", "geojson": "application/geo+json", "csv": "text/csv"}
 # Centre frequency of Sentinel-1's C-band instrument in GHz (ESA, Sentinel-1 product specification).
 CENTRE_FREQUENCY = 5.405
 # Coordinates of footprints in degrees are rounded to this many decimals, about 0.1 m.
@@ -97,7 +102,7 @@ def product_item(maps: Maps, product: Product, thumbnail: str) -> pystac.Item:
         **_instrument(region, {name for pair in pairs for name in _platforms(maps, pair)}),
         **grid_fields(region),
         **(_track_fields(tracks[0]) if len(tracks) == 1 else {}),
-        "sar:polarizations": [product.polarisation],
+        "sar:polarizations": product.polarisation.split("+"),
         "product:type": product.kind.upper(),
         **({"insar:temporal_baseline": product.days} if product.days else {}),
         "processing:level": "L4" if product.is_classes else "L3",
@@ -118,6 +123,7 @@ def product_item(maps: Maps, product: Product, thumbnail: str) -> pystac.Item:
         stac_extensions=[*COMMON, RASTER, INSAR, *([CLASSES] if product.is_classes else [])],
         assets={
             product.kind: _map_asset(region, product),
+            **{name: _file_asset(product, name, path) for name, path in product.files.items()},
             "thumbnail": pystac.Asset(thumbnail, media_type=pystac.MediaType.PNG, roles=["thumbnail"]),
         },
     )
@@ -149,8 +155,8 @@ def _classes(product: Product) -> list[dict[str, Any]]:
             for kind, (text, _) in QUALITIES.items()
         ]
     return [
-        {"value": 0, "name": "no_change", "description": "no drop of coherence beyond the threshold"},
-        {"value": 1, "name": "change", "description": "coherence dropped beyond the threshold"},
+        {"value": value, "name": re.sub(r"\W+", "_", text), "description": text}
+        for value, text in (STATES if product.kind == "change-state" else CHANGES).items()
     ]
 
 
@@ -158,6 +164,12 @@ def _role(product: Product) -> str:
     if product.kind.startswith("decay"):
         return "decay"
     return "change" if product.kind.startswith("change") else "coherence"
+
+
+def _file_asset(product: Product, name: str, path: str) -> pystac.Asset:
+    """A table or a set of polygons beside the map."""
+    kind = FILE_TYPES[path.rsplit(".", 1)[-1]]
+    return pystac.Asset(f"../../{path}", title=f"{product.title}: {name}", media_type=kind, roles=["data"])
 
 
 def link_origins(
@@ -181,8 +193,8 @@ def link_origins(
         found = [(role, passes[product.track, start]) for role, start in ends if (product.track, start) in passes]
         origins = [*found, *(("derived_from", origin) for _, origin in found)]
     else:
-        for key in product.pairs:
-            name = f"coherence-{key.replace('/', '-')}-{variable_name(product.polarisation)}"
+        for key, polarisation in itertools.product(product.pairs, product.polarisation.split("+")):
+            name = f"coherence-{key.replace('/', '-')}-{variable_name(polarisation)}"
             if name in items:
                 origins.append(("derived_from", items[name]))
     for role, origin in origins:

@@ -64,11 +64,11 @@ class Job:
 
         mosaic(self.region, self.folder, self.pool, self.terminal)
 
-    def change(self) -> None:
-        """The change maps."""
-        from pipeline.change import change
+    def change(self, points: Path | None = None) -> None:
+        """Change maps, polygons and series."""
+        from pipeline.change.stage import change
 
-        change(self.region, self.folder, self.pool, self.terminal)
+        change(self.region, self.folder, self.pool, self.terminal, points)
 
     def season(self) -> None:
         """Coherence by season, and its decay."""

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import shapely
 
 from pipeline.caveats import find_caveats
-from pipeline.comparison import compare_tracks
+from pipeline.change.design import design_tracks
 from pipeline.cost import Cost, count_cost
 from pipeline.errors import CohmapError
 from pipeline.passes import Pair, Pass, Track, group, make_pairs
@@ -163,7 +163,7 @@ def make_plan(region: Region, source: Source) -> Plan:
         )
     pairs, notes = pair_tracks(region, {t: [(p.id, p.start) for p in members] for t, members in passes.items()})
     if region.config.change is not None:
-        notes += compare_tracks(pairs, region.config.change)[1]  # better told now than after hours of work
+        notes += design_tracks(pairs, region.config.change)[1]  # better told now than after hours of work
     paired = {track: tuple(members) for track, members in passes.items() if track in pairs}
     return Plan(region, paired, pairs, (*notes, *find_caveats(region, paired)))
 

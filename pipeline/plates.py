@@ -145,19 +145,20 @@ def change_plates(maps: Maps, scores: Sequence[Product], masks: Sequence[Product
         facts = product.properties
         image = read_cog(maps.folder.address(product.path))
         caption = (
-            f"How many standard deviations of {facts['normal_pairs']} normal pairs the coherence in "
-            f"{product.polarisation} lies below their mean; red is a drop, blue a rise.{reading_note(image)}"
+            f"Loss of coherence against {facts['normal_pairs']} normal pairs in {product.polarisation} and change of "
+            f"intensity, as one normal score; red is change.{reading_note(image)}"
         )
         plates.append(_plate(image, score_style(image), product.title, caption, product.path))
         mask = by_id.get(product.id.replace("change-", "change-mask-", 1))
         if mask is not None:
             image = read_cog(maps.folder.address(mask.path))
+            note = reading_note(image).replace("averages", "is the majority of")
             caption = (
-                f"Where the score in {product.polarisation} exceeds {facts['threshold']:.2f}, the value that "
-                f"{facts['false_alarm_rate']:.1%} of the normal pairs' own scores exceed; {facts['flagged_share']:.2%} "
-                f"of the pixels are flagged.{reading_note(image).replace('averages', 'is the majority of')}"
+                f"Where the score exceeds {facts['threshold']:.2f}, which chance does in "
+                f"{facts['false_alarm_rate']:.1%} of the pixels, in areas of at least "
+                f"{facts['minimum_hectares']:g} ha; {facts['flagged_share']:.2%} of the pixels are flagged.{note}"
             )
-            plates.append(_plate(image, CHANGED, f"Change mask {product.polarisation}", caption, mask.path))
+            plates.append(_plate(image, CHANGED, "Change mask", caption, mask.path))
     return plates
 
 

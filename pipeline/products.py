@@ -31,7 +31,18 @@ NO_CLASS = 255
 # Stages that make products, in the order in which they are listed.
 STAGES = ("mosaic", "change", "season")
 
-Kind = Literal["coherence", "mean", "change", "change-mask", "season", "decay", "decay-quality", "coverage"]
+Kind = Literal[
+    "coherence",
+    "mean",
+    "change",
+    "change-mask",
+    "change-monitor",
+    "change-state",
+    "season",
+    "decay",
+    "decay-quality",
+    "coverage",
+]
 
 
 @dataclass(frozen=True)
@@ -62,6 +73,8 @@ class Product:
         The source's names of the images.
     properties
         More facts, e.g. the threshold of a change mask.
+    files
+        Further files that belong to the map, by what they are: polygons, time series; paths like `path`.
     """
 
     id: str
@@ -79,11 +92,12 @@ class Product:
     reference_assets: tuple[str, ...] = ()
     secondary_assets: tuple[str, ...] = ()
     properties: Mapping[str, Any] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_classes(self) -> bool:
         """Whether the pixels are classes (uint8, nodata 255) and not values (float32, nodata NaN)."""
-        return self.kind in {"change-mask", "decay-quality"}
+        return self.kind in {"change-mask", "change-state", "decay-quality"}
 
     def with_properties(self, facts: Mapping[str, Any]) -> Product:
         """The product with more facts, known only after it was made."""

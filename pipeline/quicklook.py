@@ -124,7 +124,22 @@ QUALITIES = {
     Quality.FEW_BASELINES: ("too few baselines", "#f3f0ea"),
 }
 TOLD = Style("", classes={int(kind): named for kind, named in QUALITIES.items()})
-CHANGED = Style("", classes={0: ("no change found", "#eef0ea"), 1: ("coherence dropped", "#c2261c")})
+CHANGED = Style("", classes={0: ("no change found", "#eef0ea"), 1: ("change", "#c2261c")})
+# a light and a dark shade of each stage, of low and of high confidence; names that fit beside a map
+STATES = Style(
+    "",
+    classes={
+        0: ("none", "#eef0ea"),
+        1: ("first low", "#cfe1f2"),
+        2: ("prov. low", "#fdd49e"),
+        3: ("conf. low", "#f4776b"),
+        4: ("first high", "#6baed6"),
+        5: ("prov. high", "#f09a3e"),
+        6: ("conf. high", "#b10f14"),
+        7: ("ended low", "#c9b3d9"),
+        8: ("ended high", "#6a3d9a"),
+    },
+)
 
 
 def sigma_style(image: MapImage) -> Style:
@@ -146,7 +161,15 @@ def score_style(image: MapImage) -> Style:
     """Change scores, symmetrical about no change."""
     ends = [abs(image.percentile(share)) for share in (1, 99)]
     high = float(np.clip(math.ceil(max(ends)), 3, 10)) if all(map(math.isfinite, ends)) else 3.0
-    return Style("coherence drop in standard deviations", "RdBu_r", -high, high, beyond="both")
+    return Style("change in standard deviations", "RdBu_r", -high, high, beyond="both")
+
+
+def confidence_style(image: MapImage) -> Style:
+    """Cumulative sums of scores, from nought."""
+    top = image.percentile(99.5)
+    return Style(
+        "cumulative sum of scores", "inferno", 0.0, max(math.ceil(top), 5) if math.isfinite(top) else 5.0, beyond="max"
+    )
 
 
 def backscatter_style(image: MapImage, polarisation: str) -> Style:
@@ -160,7 +183,9 @@ def backscatter_style(image: MapImage, polarisation: str) -> Style:
 def style_of(product: Product, image: MapImage) -> Style:
     """The style of a product's first band."""
     if product.is_classes:
-        return TOLD if product.kind == "decay-quality" else CHANGED
+        return {"decay-quality": TOLD, "change-state": STATES}.get(product.kind, CHANGED)
+    if product.kind == "change-monitor":
+        return confidence_style(image)
     return {"change": score_style(image), "decay": TAU}.get(product.kind, COHERENCE)
 
 

@@ -19,8 +19,9 @@ import jinja2
 import numpy as np
 
 from pipeline import __version__, catalog, plates, sampling
+from pipeline.change.section import change_section
+from pipeline.change.settings import Change
 from pipeline.closeups import close_ups
-from pipeline.config import Change
 from pipeline.figures import degrees_text, draw_by_baseline, draw_over_time
 from pipeline.mosaic import Maps, open_maps
 from pipeline.plates import Plate, by_kind
@@ -101,6 +102,7 @@ def render(maps: Maps, products: Sequence[Product], truth: Verdict | None) -> st
         change=plates.change_plates(maps, scores, masks),
         comparisons=_comparisons(scores, masks),
         season=season_section(maps.folder, products),
+        areas=change_section(maps.folder, products),
         rule=region.config.change,
         over_time=_over_time(maps, rows),
         by_baseline=_by_baseline(rows),
@@ -212,8 +214,9 @@ def _findings(rows: Sequence[PairSummary], scores: Sequence[Product]) -> list[st
     for product in scores[: plates.MOST_COMPARISONS]:
         facts = product.properties
         sentences.append(
-            f"{product.title}: {_percent(facts['flagged_share'], 1)} of the pixels are flagged; chance alone would "
-            f"flag {_percent(facts['false_alarm_rate'], 1)}."
+            f"{product.title}: {_percent(facts['flagged_share'], 1)} of the pixels are flagged, in areas of at "
+            f"least {facts['minimum_hectares']:g} ha; chance alone would flag "
+            f"{_percent(facts['false_alarm_rate'], 1)} of the pixels before small areas are dropped."
         )
     return sentences
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pytest
 from odc.geo.geobox import GeoBox
 
-from pipeline.change import change
+from pipeline.change.stage import change
 from pipeline.compute import Pool
 from pipeline.cube import FloatArray
 from pipeline.export import export

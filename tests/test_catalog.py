@@ -53,7 +53,7 @@ def test_every_document_is_valid_stac(output: Path) -> None:
     validator = JsonSchemaSTACValidator()  # the core schemas come with pystac: no network
     kinds = {"Feature": pystac.STACObjectType.ITEM, "Collection": pystac.STACObjectType.COLLECTION}
     found = documents(output)
-    assert len(found) == 2 + 5 + 14 + 4 + 4  # collections, passes, pairs, means, score and mask of each band
+    assert len(found) == 2 + 5 + 14 + 4 + 2  # collections, passes, pairs, means, score and mask
     for document in found.values():
         assert document["stac_version"] == "1.1.0"
         validator.validate_core(document, kinds[document["type"]], "1.1.0")
@@ -114,7 +114,8 @@ def test_a_mask_names_its_classes_and_its_threshold(output: Path) -> None:
     assert mask["properties"]["cohmap:false_alarm_rate"] == 0.01
     assert isinstance(mask["properties"]["cohmap:threshold"], float)
     origins = [link["href"] for link in mask["links"] if link["rel"] == "derived_from"]
-    assert len(origins) == 4  # three normal pairs and the tested one
+    assert len(origins) == 8  # three normal pairs and the tested one, in two polarisations
+    assert {"geopackage", "geojson", "series"} <= set(mask["assets"])
     assert "insar:reference_datetime" not in mask["properties"]
 
 

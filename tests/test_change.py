@@ -1,97 +1,190 @@
-"""The coherence drop: which pairs are compared, what the score measures, and what the threshold promises."""
+"""The statistics of change: departures, the omnibus test, counted nulls, false discoveries, sequences."""
 
 from __future__ import annotations
 
-import datetime as dt
-
 import numpy as np
+import numpy.typing as npt
 import pytest
+from scipy import special
 
-from pipeline.change import (
-    count_scores,
-    drop_score,
-    logit_of_square,
-    null_scores,
-    threshold_at,
+from models.change.combine import NEIGHBOURHOOD, fisher, smoothed
+from models.change.departure import departure, logit_of_square, logit_variance, normal_score
+from models.change.discovery import count_p, discovery_threshold
+from models.change.null import Null, count, measure_bulk, nothing_counted
+from models.change.omnibus import omnibus, score, step, windowed_looks
+from models.change.sequence import (
+    CONFIRMED_HIGH,
+    FINISHED_HIGH,
+    FIRST_HIGH,
+    FIRST_LOW,
+    NOTHING,
+    PROVISIONAL_HIGH,
+    UNKNOWN,
+    State,
+    nothing_known,
+    update,
 )
-from pipeline.comparison import compare
-from pipeline.config import Change, Pairs
-from pipeline.cube import FloatArray
-from pipeline.errors import CohmapError
-from pipeline.passes import Pair, Track, make_pairs
 
-TRACK = Track("ascending", 15)
-T0 = dt.datetime(2023, 1, 8, 17, tzinfo=dt.UTC)
-
-
-def pairs(count: int, max_days: int = 24) -> tuple[Pair, ...]:
-    passes = [(f"p{n}", T0 + dt.timedelta(days=12 * n)) for n in range(count)]
-    return tuple(make_pairs(TRACK, passes, Pairs(mode="all", max_days=max_days)))
-
-
-def day(number: int) -> dt.date:
-    return (T0 + dt.timedelta(days=number)).date()
-
-
-def test_an_event_splits_the_pairs_of_the_shortest_baseline() -> None:
-    (comparison,) = compare(pairs(8), Change(event=day(54)))
-    assert {pair.days for pair in (*comparison.normal, *comparison.tested)} == {12}
-    assert [pair.secondary for pair in comparison.normal] == ["p1", "p2", "p3", "p4"]
-    assert [(pair.reference, pair.secondary) for pair in comparison.tested] == [("p4", "p5")]
-
-
-def test_a_baseline_period_tests_every_later_pair_on_its_own() -> None:
-    comparisons = compare(pairs(8, max_days=12), Change(baseline_period=(day(0), day(37))))
-    assert [len(comparison.normal) for comparison in comparisons] == [3, 3, 3, 3]
-    assert [comparison.tested[0].secondary for comparison in comparisons] == ["p4", "p5", "p6", "p7"]
-
-
-def test_too_few_normal_pairs_are_no_ground_to_judge() -> None:
-    with pytest.raises(CohmapError, match="3 pairs before"):
-        compare(pairs(4), Change(event=day(30)))
+FloatArray = npt.NDArray[np.float32]
 
 
 def maps(level: float, count: int, seed: int, spread: float = 0.05) -> tuple[FloatArray, FloatArray]:
     rng = np.random.default_rng(seed)
-    coherence = np.clip(rng.normal(level, spread, (count, 200, 200)), 0, 1).astype(np.float32)
+    coherence = np.clip(rng.normal(level, spread, (count, 100, 100)), 0, 1).astype(np.float32)
     return coherence, np.full_like(coherence, spread)
 
 
-def test_the_score_of_nothing_has_unit_spread() -> None:
-    coherence, sigma = maps(0.6, 6, seed=1)
-    tested, _ = maps(0.6, 1, seed=2)
-    score = drop_score(coherence, sigma, tested)
-    assert abs(float(score.mean())) < 0.02
-    assert 0.9 < float(score.std()) < 1.15
+def departed(level: float, *, hole: bool = False) -> FloatArray:
+    """Departure of a map of this level from six of 0.6."""
+    coherence, sigma = (np.concatenate(both) for both in zip(maps(0.6, 6, 1), maps(level, 1, 2), strict=True))
+    if hole:
+        coherence[2, 0, 0] = coherence[6, 1, 1] = np.nan
+    return departure(logit_of_square(coherence), logit_variance(coherence, sigma), 6, range(6))
 
 
 def test_a_drop_scores_high_and_a_rise_low() -> None:
-    coherence, sigma = maps(0.6, 6, seed=1)
-    assert float(drop_score(coherence, sigma, maps(0.3, 1, seed=2)[0]).mean()) > 3
-    assert float(drop_score(coherence, sigma, maps(0.8, 1, seed=2)[0]).mean()) < -2
+    nothing, drop, rise = (float(departed(level).mean()) for level in (0.6, 0.3, 0.8))
+    assert abs(nothing) < 0.05
+    assert drop > 1
+    assert rise < -0.5
 
 
-def test_the_mask_keeps_its_rate_where_nothing_happened() -> None:
-    coherence, sigma = maps(0.6, 6, seed=1)
-    threshold = threshold_at(count_scores(null_scores(coherence, sigma)), rate=0.02)
-    score = drop_score(coherence, sigma, maps(0.6, 1, seed=2)[0])
-    assert 0.012 < float((score > threshold).mean()) < 0.024
-
-
-def test_no_data_in_any_pair_is_no_score() -> None:
-    coherence, sigma = maps(0.6, 4, seed=1)
-    coherence[2, 0, 0] = np.nan
-    tested = maps(0.6, 1, seed=2)[0]
-    tested[0, 1, 1] = np.nan
-    score = drop_score(coherence, sigma, tested)
-    assert np.isnan(score[0, 0])
-    assert np.isnan(score[1, 1])
-    assert np.isfinite(score[2:]).all()
+def test_a_missing_normal_pair_is_left_out_and_a_missing_tested_one_is_no_score() -> None:
+    found = departed(0.3, hole=True)
+    assert np.isfinite(found[0, 0])
+    assert np.isnan(found[1, 1])
 
 
 def test_the_ends_of_coherence_stay_finite() -> None:
     assert np.isfinite(logit_of_square(np.array([0, 1], np.float32))).all()
 
 
-def test_without_scores_nothing_passes_the_threshold() -> None:
-    assert threshold_at(count_scores(np.full((3, 3), np.nan, np.float32)), rate=0.01) == 50.0
+@pytest.mark.parametrize("freedom", [4.0, 9.0, 30.0])
+def test_scores_of_students_t_keep_their_tail(freedom: float) -> None:
+    t = np.array([-3.0, -0.5, 0.0, 1.0, 2.0, 4.0], np.float32)
+    exact = -special.ndtri(special.stdtr(freedom, -t.astype(float)))
+    assert normal_score(t, np.full_like(t, freedom)) == pytest.approx(exact, abs=0.03)
+
+
+def gamma(dates: int, looks: float = 5.0) -> FloatArray:
+    return np.random.default_rng(3).gamma(looks, 1 / looks, (dates, 200, 200)).astype(np.float32)
+
+
+@pytest.mark.parametrize("dates", [2, 6])
+def test_the_omnibus_test_keeps_its_level(dates: int) -> None:
+    _, p = omnibus(gamma(dates), 5.0)
+    assert float((p < 0.05).mean()) == pytest.approx(0.05, abs=0.004)
+
+
+def test_a_step_of_the_omnibus_test_keeps_its_level_and_sees_a_change() -> None:
+    images = gamma(5)
+    statistic, p = step(images[:4].sum(axis=0), 4, images[4], 5.0)
+    assert float((p < 0.05).mean()) == pytest.approx(0.05, abs=0.004)
+    assert float((score(statistic) > 1.6449).mean()) == pytest.approx(0.05, abs=0.004)
+    _, changed = step(images[:4].sum(axis=0), 4, 4 * images[4], 5.0)
+    assert float((changed < 0.05).mean()) > 0.6
+
+
+def test_the_steps_add_up_to_the_whole() -> None:
+    images, looks = gamma(4), 1e9  # so many looks that the corrections of the chi-squared laws vanish
+    whole, _ = omnibus(images, looks)
+    steps = sum(step(images[:j].sum(axis=0), j, images[j], looks)[0] for j in range(1, 4))
+    assert steps == pytest.approx(whole, rel=1e-4)
+
+
+def test_looks_of_a_window_lie_between_one_pixels_and_independent_ones() -> None:
+    assert 4 < windowed_looks(10.0, 1) < 5
+    assert 2 * windowed_looks(10.0, 1) < windowed_looks(10.0, 5) < 25 * windowed_looks(10.0, 1)
+
+
+def test_a_counted_null_gives_its_own_scores_their_shares() -> None:
+    scores = np.random.default_rng(4).standard_t(5, 200_000).astype(np.float32)
+    null = Null(count(scores))
+    p = null.probability(scores)
+    for rate in (0.5, 0.1, 0.01, 0.003):
+        assert float((p <= rate).mean()) == pytest.approx(rate, rel=0.12)
+    normal = null.normal(scores)
+    assert float(normal.std()) == pytest.approx(1.0, abs=0.02)
+    assert np.all(np.diff(null.normal(np.linspace(-30, 30, 500, dtype=np.float32))) >= 0)
+    assert np.isnan(null.probability(np.array([np.nan], np.float32))).all()
+
+
+def test_where_nothing_was_counted_scores_are_taken_for_normal_ones() -> None:
+    null = Null(nothing_counted())
+    assert null.normal(np.array([-1.0, 0.0, 2.5], np.float32)) == pytest.approx([-1.0, 0.0, 2.5], abs=1e-2)
+
+
+def test_the_bulk_is_that_of_the_unchanged_ground() -> None:
+    rng = np.random.default_rng(5)
+    day = np.concatenate([rng.normal(0.4, 1.3, 90_000), rng.normal(6, 1, 10_000)]).astype(np.float32)
+    bulk = measure_bulk(count(day), keep_middle=False)
+    assert bulk.middle == pytest.approx(0.4, abs=0.15)
+    assert bulk.spread == pytest.approx(1.3, abs=0.06)
+    assert measure_bulk(count(day), keep_middle=True).middle == 0.0
+    calm = rng.normal(-0.5, 0.7, 50_000).astype(np.float32)
+    assert measure_bulk(count(calm), keep_middle=False).corrected(calm) == pytest.approx(calm)
+
+
+def test_false_discoveries_stay_below_their_rate() -> None:
+    rng = np.random.default_rng(6)
+    chance, real = rng.random(90_000), special.ndtr(-rng.normal(4, 1, 10_000))
+    threshold = discovery_threshold(count_p(np.concatenate([chance, real])), 0.05)
+    false, true = int((chance <= threshold).sum()), int((real <= threshold).sum())
+    assert 0.02 < false / (false + true) < 0.055
+    assert true > 8_000
+    assert discovery_threshold(count_p(np.full(1000, 0.5)), 0.05) == 0.0
+
+
+def test_one_strong_opinion_is_enough() -> None:
+    strong, none = np.array([5.0], np.float32), np.array([0.0], np.float32)
+    assert fisher([strong]) == pytest.approx(5.0)
+    assert float(fisher([strong, none])[0]) > 4.0 > float((strong + none)[0] / np.sqrt(2))
+
+
+def test_a_tile_is_smoothed_as_the_whole_map_is() -> None:
+    whole = np.random.default_rng(7).standard_normal((40, 60)).astype(np.float32)
+    whole[5:9, 28:33] = np.nan
+    reach = NEIGHBOURHOOD // 2
+    part = smoothed(whole[:, 30 - reach :])[:, reach:]
+    assert np.array_equal(part, smoothed(whole)[:, 30:], equal_nan=True)
+
+
+def followed(*scores: float) -> State:
+    """One pixel's state after these passes, ten days apart."""
+    state = nothing_known((1, 1), 0)
+    for number, value in enumerate(scores, start=1):
+        state = update(state, np.full((1, 1), value, np.float32), np.full((1, 1), 0.3, np.float32), 10 * number, 0.01)
+    return state
+
+
+@pytest.mark.parametrize(
+    ("scores", "status"),
+    [
+        ([], UNKNOWN),
+        ([np.nan], UNKNOWN),
+        ([0.0], NOTHING),
+        ([0.0, 2.5], FIRST_LOW),
+        ([0.0, 5.0], FIRST_HIGH),
+        ([0.0, 5.0, 2.5], PROVISIONAL_HIGH),
+        ([0.0, 5.0, 0.0, 2.5, 2.5], CONFIRMED_HIGH),
+        ([0.0, 2.5, 0.0, 0.0], NOTHING),
+        ([5.0, 5.0, 5.0, 0.0], CONFIRMED_HIGH),
+        ([5.0, 5.0, 5.0, 0.0, 0.0], FINISHED_HIGH),
+        ([5.0, 5.0, 5.0, 0.0, np.nan, 0.0, 0.0, 2.5], FIRST_LOW),
+    ],
+)
+def test_states_follow_the_passes(scores: list[float], status: int) -> None:
+    assert followed(*scores).status[0, 0] == status
+
+
+def test_a_change_lies_between_the_last_quiet_pass_and_the_first_detection() -> None:
+    state = followed(0.0, np.nan, 5.0, 4.0)
+    assert (state.before[0, 0], state.first[0, 0], state.hits[0, 0]) == (10, 30, 2)
+    assert state.peak[0, 0] == 5.0
+    assert state.loss[0, 0] == pytest.approx(0.3)
+    assert state.confidence[0, 0] == 7.0
+
+
+def test_what_is_forgotten_leaves_no_date_behind() -> None:
+    state = followed(0.0, 2.5, 0.0, 0.0)
+    assert (state.first[0, 0], state.hits[0, 0], state.peak[0, 0]) == (0, 0, 0)

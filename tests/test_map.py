@@ -149,7 +149,7 @@ def test_legends_name_ends_and_classes() -> None:
     score = legend(score_style(image_of([[-9.0, 9.0]])))
     assert "≤ -9" in score
     assert "≥ 9" in score
-    assert "coherence dropped" in legend(DROPPED)
+    assert "change" in legend(DROPPED)
     assert "&lt;b&gt;" in legend(replace(COHERENCE, label="<b>"))
 
 
@@ -160,7 +160,7 @@ def test_every_mean_median_and_change_map_is_a_layer_and_pairs_are_chosen(finish
     means = [product for product in products if product.kind == "mean"]
     assert sum(label.startswith("Mean V") for label in labels) == len(means) > 0
     assert sum(label.startswith("Median V") for label in labels) == len(means)
-    assert len([layer for layer in layers if layer.group == "Change"]) == 4  # score and mask in two polarisations
+    assert len([layer for layer in layers if layer.group == "Change"]) == 2  # score and mask
     assert len({layer.product.pairs for layer in layers if layer.group == "Pairs"}) == 3
     assert len(set(labels)) == len(labels)
     assert not [label for label in labels if "ascending-015" in label]  # one track only: all have it

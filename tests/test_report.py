@@ -165,7 +165,8 @@ def test_change_is_shown_with_its_threshold_and_share(output: Path, page: Page) 
     score = next(p for p in load_products(Folder(str(output))) if p.kind == "change")
     assert f"exceeds {score.properties['threshold']:.2f}" in page.text
     assert f"{score.properties['flagged_share']:.2%} of the pixels are flagged" in page.text
-    assert "Coherence drop across" in page.text
+    assert "Change score across" in page.text
+    assert "Areas of change" in page.text
 
 
 def test_an_identical_run_writes_an_identical_page(output: Path, region: Region, page: Page) -> None:
@@ -314,7 +315,7 @@ def test_hits_and_false_alarms_are_those_of_the_mask(output: Path, region: Regio
     folder, oracle = Folder(str(output)), Oracle(region)
     products = load_products(folder)
     verdict = compare_with_truth(open_maps(region, folder), products, oracle)
-    assert [found.product.polarisation for found in verdict.detections] == ["VV", "VH"]
+    assert [found.product.polarisation for found in verdict.detections] == ["VV+VH"]
     for found in verdict.detections:
         with rasterio.open(output / found.product.path) as dataset:
             flags = dataset.read(1) == 1

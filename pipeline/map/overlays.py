@@ -27,8 +27,19 @@ MERCATOR = CRS("EPSG:3857")
 # EPSG:3857 ends here.
 FARTHEST_LATITUDE = 85.0
 # Without the ground that is as it was, the mask can lie on top of anything.
-DROPPED = replace(CHANGED, classes={0: ("no change found", "#ffffff00"), 1: CHANGED.classes[1]})
-GROUPS = {"mean": "Coherence over time", "change": "Change", "change-mask": "Change", "coherence": "Pairs"}
+
+
+def clear(style: Style) -> Style:
+    """Classes with the first one, where nothing was found, transparent."""
+    return replace(style, classes={**style.classes, 0: ("no change found", "#ffffff00")})
+
+
+DROPPED = clear(CHANGED)
+GROUPS = {
+    "mean": "Coherence over time",
+    **dict.fromkeys(("change", "change-mask", "change-monitor", "change-state"), "Change"),
+    "coherence": "Pairs",
+}
 GROUPS |= {"season": "Seasons", "decay": "Decay", "decay-quality": "Decay"}
 
 Bounds = tuple[tuple[float, float], tuple[float, float]]
@@ -91,7 +102,7 @@ def _bands(product: Product, group: str, omitted: Sequence[str]) -> Iterator[Ove
     """The bands worth a layer, their names as short as their list allows; the title stands in a tooltip."""
     label = product.title
     if product.kind == "change-mask":
-        label = label.replace("Coherence change", "Mask of the drop").rsplit(", ", 1)[0]
+        label = label.split(", ", 1)[0]
     for words in (*omitted, "InSAR coherence ", "coherence "):
         label = label.replace(words, "")
     yield Overlay(product, 1, group, label)
@@ -115,7 +126,9 @@ def draw_overlay(folder: Folder, overlay: Overlay, longest: int = PIXELS) -> Pic
     """
     product = overlay.product
     image = read_cog(folder.address(product.path), overlay.band, longest)
-    style = DROPPED if product.kind == "change-mask" else style_of(product, image)
+    style = style_of(product, image)
+    if product.kind in {"change-mask", "change-state"}:
+        style = clear(style)
     if product.kind == "decay" and overlay.band > 1:
         style = LASTING
     placed = to_mercator(image, longest, classes=product.is_classes)

@@ -1,0 +1,1 @@
+"""Statistics of change: departures of coherence, the omnibus test of intensities, null distributions, sequences."""

@@ -1,0 +1,153 @@
+"""Areas of changed pixels: found tile by tile, joined across the tiles' borders, small ones dropped."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import shapely
+from odc.geo.geobox import GeoBox
+from rasterio.features import rasterize, shapes
+from scipy import ndimage
+from shapely.geometry import shape
+from shapely.geometry.base import BaseGeometry
+
+BoolArray = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Area:
+    """Changed pixels that hang together by their sides, in one tile or in all.
+
+    Attributes
+    ----------
+    outline
+        In the grid's CRS; holes are left open.
+    sums
+        Sum of each quantity over the pixels in which it is known, and their number.
+    greatest
+        Greatest value of each quantity.
+    classes
+        How many pixels have each value of a classed quantity: a state, a date.
+    """
+
+    outline: BaseGeometry
+    pixels: int
+    sums: Mapping[str, tuple[float, int]] = field(default_factory=dict)
+    greatest: Mapping[str, float] = field(default_factory=dict)
+    classes: Mapping[str, Counter[int]] = field(default_factory=dict)
+
+    def mean(self, name: str) -> float:
+        """Mean of a quantity over the pixels in which it is known; NaN where it is in none."""
+        total, count = self.sums[name]
+        return total / count if count else float("nan")
+
+    def commonest(self, name: str) -> int:
+        """The value that most pixels have; of several the smallest."""
+        return min(self.classes[name].items(), key=lambda item: (-item[1], item[0]))[0]
+
+
+def find_areas(
+    changed: BoolArray,
+    window: GeoBox,
+    values: Mapping[str, npt.NDArray[np.floating]],
+    classes: Mapping[str, npt.NDArray[np.integer]] | None = None,
+) -> list[Area]:
+    """The areas of one tile.
+
+    Parameters
+    ----------
+    changed
+        Shape (height, width).
+    window
+        The tile's grid.
+    values, classes
+        Quantities to be summed up over each area, and to be counted by value; NaN is left out.
+    """
+    labels, count = ndimage.label(changed)
+    if not count:
+        return []
+    outlines: dict[int, BaseGeometry] = {
+        int(label): shape(outline)
+        for outline, label in shapes(labels.astype(np.int32), mask=changed, connectivity=4, transform=window.affine)
+    }
+    flat = labels[changed]
+    pixels = np.bincount(flat, minlength=count + 1)
+    sums, known, greatest = {}, {}, {}
+    for name, whole in values.items():
+        array = whole[changed].astype(np.float64)
+        there = np.isfinite(array)
+        sums[name] = np.bincount(flat[there], array[there], minlength=count + 1)
+        known[name] = np.bincount(flat[there], minlength=count + 1)
+        greatest[name] = np.full(count + 1, -np.inf)
+        np.maximum.at(greatest[name], flat[there], array[there])
+    counted: dict[str, list[Counter[int]]] = {name: [Counter() for _ in range(count + 1)] for name in classes or {}}
+    for name, whole_classes in (classes or {}).items():
+        both, number = np.unique(np.stack([flat, whole_classes[changed]]), axis=1, return_counts=True)
+        for label, value, many in zip(*both.tolist(), number.tolist(), strict=True):
+            counted[name][label][value] = many
+    return [
+        Area(
+            outline=outlines[label],
+            pixels=int(pixels[label]),
+            sums={name: (float(sums[name][label]), int(known[name][label])) for name in values},
+            greatest={name: float(greatest[name][label]) for name in values},
+            classes={name: counted[name][label] for name in counted},
+        )
+        for label in range(1, count + 1)
+    ]
+
+
+def join_areas(areas: Sequence[Area], least_pixels: float) -> list[Area]:
+    """Areas of all tiles: those that share a side of a pixel across a border become one; smaller ones are dropped.
+
+    Sorted from north to south and west to east, whatever order they come in.
+    """
+    roots = list(range(len(areas)))
+
+    def root(number: int) -> int:
+        while roots[number] != number:
+            roots[number] = roots[roots[number]]
+            number = roots[number]
+        return number
+
+    outlines = [area.outline for area in areas]
+    if outlines:
+        one, two = shapely.STRtree(outlines).query(outlines, predicate="touches")
+        forward = one < two
+        for a, b in zip(one[forward].tolist(), two[forward].tolist(), strict=True):
+            if shapely.length(shapely.intersection(outlines[a], outlines[b])) > 0:  # a corner alone is no side
+                roots[root(a)] = root(b)
+    members: dict[int, list[Area]] = {}
+    for number, area in enumerate(areas):
+        members.setdefault(root(number), []).append(area)
+    joined = [_join(parts) for parts in members.values()]
+    kept = [area for area in joined if area.pixels >= least_pixels]
+    return sorted(kept, key=lambda area: (-area.outline.bounds[3], area.outline.bounds[0], area.outline.bounds))
+
+
+def _join(parts: list[Area]) -> Area:
+    if len(parts) == 1:
+        return parts[0]
+    parts = sorted(parts, key=lambda part: part.outline.bounds)
+    names, classed = parts[0].sums, parts[0].classes
+    return Area(
+        outline=shapely.union_all([part.outline for part in parts]).simplify(0),
+        pixels=sum(part.pixels for part in parts),
+        sums={n: (sum(part.sums[n][0] for part in parts), sum(part.sums[n][1] for part in parts)) for n in names},
+        greatest={name: max(part.greatest[name] for part in parts) for name in names},
+        classes={name: sum((part.classes[name] for part in parts), Counter()) for name in classed},
+    )
+
+
+def burn(areas: Iterable[Area], window: GeoBox) -> npt.NDArray[np.int32]:
+    """Number of the area that each pixel of a tile belongs to, counted from 1; 0 in none."""
+    numbered = [(area.outline, number) for number, area in enumerate(areas, start=1)]
+    outline = shapely.box(*window.boundingbox.bbox)
+    here = [(each, number) for each, number in numbered if each.intersects(outline)]
+    if not here:
+        return np.zeros(window.shape, np.int32)
+    return np.asarray(rasterize(here, out_shape=window.shape, transform=window.affine, dtype="int32"))
