@@ -35,7 +35,7 @@ from pipeline.sources import Source
 from pipeline.storage import Folder
 from pipeline.truth import KnowsTruth, Verdict, compare_with_truth
 
-ADDRESS = "report.html"
+ADDRESS, SUMMARY = "report.html", "summary.html"
 LIBRARIES = ("numpy", "scipy", "torch", "xarray", "zarr", "dask", "odc-geo", "rasterio", "rio-cogeo", "pystac")
 # Below this share of tiles with data, the page says so at its top.
 WELL_COVERED = 0.9
@@ -44,7 +44,7 @@ MOST_PLACES = 12
 
 
 def write_report(region: Region, folder: Folder, source: Source | None = None) -> str:
-    """Write the page of a region's results.
+    """Write the page of a region's results, and a summary of it that prints on one sheet.
 
     Parameters
     ----------
@@ -64,12 +64,14 @@ def write_report(region: Region, folder: Folder, source: Source | None = None) -
     products = load_products(folder)
     maps = open_maps(region, folder)
     truth = compare_with_truth(maps, products, source) if isinstance(source, KnowsTruth) else None
-    folder.write_bytes(ADDRESS, render(maps, products, truth).encode())
+    content = describe(maps, products, truth)
+    folder.write_bytes(SUMMARY, _template("summary.html.j2").render(content).encode())
+    folder.write_bytes(ADDRESS, _template("report.html.j2").render(content).encode())
     return folder.address(ADDRESS)
 
 
-def render(maps: Maps, products: Sequence[Product], truth: Verdict | None) -> str:
-    """The page's HTML."""
+def describe(maps: Maps, products: Sequence[Product], truth: Verdict | None) -> dict[str, Any]:
+    """What the page, and the summary that prints on one sheet, are made of."""
     region = maps.region
     means = sorted(by_kind(products, "mean"), key=lambda p: (_band_order(region, p.polarisation), p.track, p.days))
     scores, masks = by_kind(products, "change"), by_kind(products, "change-mask")
@@ -81,56 +83,58 @@ def render(maps: Maps, products: Sequence[Product], truth: Verdict | None) -> st
     spots = close_ups(maps, shown)
     # maps of a few islands in a wide sea look all alike: there, one is enough beside the close-ups
     large = shown[: 1 if spots.is_all else plates.MOST_MEANS]
-    return _template().render(
-        title=catalog.title_of(region),
-        region=region,
-        lead=_lead(maps, products[0].estimator.split()[0]),
-        attribution=catalog.attribution(maps),
-        simulated=region.config.source.kind == "simulated",
-        facts=_facts(maps),
-        findings=_findings(rows, scores),
-        backscatter=plates.backscatter_plates(maps),
-        means=plates.mean_plates(maps, large),
-        means_are_pairs=not means,
-        more_means=[(product.title, product.path) for product in shown[len(large) :]],
-        sigma=plates.sigma_plate(maps, maps.pairs[0]),
-        count=plates.count_plate(maps, means[0]) if means else None,
-        spots=spots.spots,
-        gallery=plates.pair_plates(maps, pairs),
-        gallery_bar=plates.coherence_bar(),
-        pair_products=len(pairs),
-        change=plates.change_plates(maps, scores, masks),
-        comparisons=_comparisons(scores, masks),
-        season=season_section(maps.folder, products),
-        areas=change_section(maps.folder, products),
-        rule=region.config.change,
-        over_time=_over_time(maps, rows),
-        by_baseline=_by_baseline(rows),
-        places=_series(reader, places),
-        places_chosen=chosen,
-        truth=truth,
-        rows=rows,
-        files=_files(pairs),
-        bands=region.config.passes.polarisations,
-        settings=as_toml(region.config.model_dump(mode="json", exclude_none=True)),
-        provenance=_provenance(maps),
-        passes=_passes(maps),
-        command=_command(maps),
-        estimator=products[0].estimator,
-        notes=maps.stacks.notes,
-        tiles_sampled=sampling.TILES,
-    )
+    return {
+        "title": catalog.title_of(region),
+        "region": region,
+        "lead": _lead(maps, products[0].estimator.split()[0]),
+        "attribution": catalog.attribution(maps),
+        "simulated": region.config.source.kind == "simulated",
+        "facts": _facts(maps),
+        "findings": _findings(rows, scores),
+        "backscatter": plates.backscatter_plates(maps),
+        "means": plates.mean_plates(maps, large),
+        "means_are_pairs": not means,
+        "more_means": [(product.title, product.path) for product in shown[len(large) :]],
+        "sigma": plates.sigma_plate(maps, maps.pairs[0]),
+        "count": plates.count_plate(maps, means[0]) if means else None,
+        "spots": spots.spots,
+        "gallery": plates.pair_plates(maps, pairs),
+        "gallery_bar": plates.coherence_bar(),
+        "pair_products": len(pairs),
+        "change": plates.change_plates(maps, scores, masks),
+        "comparisons": _comparisons(scores, masks),
+        "season": season_section(maps.folder, products),
+        "areas": change_section(maps.folder, products),
+        "rule": region.config.change,
+        "over_time": _over_time(maps, rows),
+        "by_baseline": _by_baseline(rows),
+        "places": _series(reader, places),
+        "places_chosen": chosen,
+        "truth": truth,
+        "rows": rows,
+        "files": _files(pairs),
+        "bands": region.config.passes.polarisations,
+        "settings": as_toml(region.config.model_dump(mode="json", exclude_none=True)),
+        "provenance": _provenance(maps),
+        "passes": _passes(maps),
+        "command": _command(maps),
+        "estimator": products[0].estimator,
+        "page": ADDRESS,
+        "summary": SUMMARY,
+        "notes": maps.stacks.notes,
+        "tiles_sampled": sampling.TILES,
+    }
 
 
-def _template() -> jinja2.Template:
+def _template(name: str) -> jinja2.Template:
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters.update(number=_number, signed=_signed, percent=_percent)
     folder = importlib.resources.files("pipeline").joinpath("templates")
-    names = ("report.html.j2", "season.html.j2")
-    environment.loader = jinja2.DictLoader({name: folder.joinpath(name).read_text(encoding="utf-8") for name in names})
-    return environment.get_template(names[0])
+    names = ("report.html.j2", "season.html.j2", "summary.html.j2")
+    environment.loader = jinja2.DictLoader({each: folder.joinpath(each).read_text(encoding="utf-8") for each in names})
+    return environment.get_template(name)
 
 
 def _number(value: float, decimals: int = 2) -> str:

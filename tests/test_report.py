@@ -111,6 +111,14 @@ def test_the_page_needs_nothing_but_itself(output: Path, page: Page) -> None:
     assert len(text) < 5_000_000
 
 
+def test_the_summary_holds_what_matters_and_needs_nothing_but_itself(output: Path, page: Page) -> None:
+    del page  # writes the summary too
+    summary = read(str(output / "summary.html"))
+    assert len(summary.sources) == 3  # a mean, the change, and all pairs over time
+    assert all(source.startswith("data:image/png;base64,") for source in summary.sources)
+    assert summary.hrefs == ["report.html"]
+
+
 def test_every_link_leads_somewhere(output: Path, page: Page, region: Region) -> None:
     from pipeline.catalog import write_catalog
 
