@@ -96,7 +96,7 @@ def test_short_tasks_go_out_in_batches_and_long_ones_alone() -> None:
     with Pool() as pool:
         pool._client = client
         assert sorted(pool.run(abs, range(500))) == [(n, n) for n in range(500)]
-        assert max(client.sizes) == compute.MOST_TOGETHER
+        assert 1 < max(client.sizes) <= compute.MOST_TOGETHER
         client.sizes.clear()
         assert len(list(pool.run(nap, [0.3] * 8))) == 8
     assert client.sizes == [1] * 8

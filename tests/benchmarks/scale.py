@@ -150,7 +150,7 @@ def nothing(tile: Tile) -> str:
     return tile.key
 
 
-def overhead(count: int = 4_000) -> Table:
+def overhead(count: int = 20_000) -> Table:
     """Dummy tiles through the pool, in batches as it makes them, and each by itself."""
     rows = []
     tiles = [Tile(number // 1000, number % 1000, 512, (512_000, 512_000)) for number in range(count)]
