@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from pipeline import __version__, cli_coverage, cli_models, cli_season, cli_slc, cli_tasks, cli_view, cli_weights
-from pipeline.compute import available_cores
+from pipeline.clusters import available_cores
 from pipeline.console import Terminal, show_plan
 from pipeline.errors import CohmapError, Stopped
 from pipeline.estimator import measure_rate, open_estimator

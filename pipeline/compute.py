@@ -5,35 +5,64 @@ from __future__ import annotations
 import contextlib
 import itertools
 import logging
-import os
 import queue
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from threadpoolctl import threadpool_limits
 
+from pipeline.clusters import local_cluster
 from pipeline.errors import CohmapError
 from pipeline.interrupts import kept_from_children, postponed
 
 T = TypeVar("T")
 R = TypeVar("R")
 
-# Tasks handed out at once, per worker: enough to keep it busy, few enough that Ctrl-C is quick and memory bounded.
+# Batches handed out at once, per worker: enough to keep it busy, few enough that Ctrl-C is quick and memory bounded.
 AHEAD = 3
-# Dask has workers give freed memory back to the system at once, and glibc maps every large array anew, page by page:
-# on tiles of floats that took longer than the estimates. Kept for the next tile instead, up to 256 MiB a worker.
-WORKER_ENVIRONMENT = {"MALLOC_MMAP_THRESHOLD_": str(1 << 28), "MALLOC_TRIM_THRESHOLD_": str(1 << 28)}
+# Tasks go out in batches that take about so long: a scheduler spends a millisecond or more on each, however short.
+# A worker that is lost costs the tasks of its batches.
+BATCH_SECONDS = 0.25
+MOST_TOGETHER = 256
 
 
-def one_thread(function: Callable[[T], R], task: T) -> R:
-    """Run a task with the libraries' own threads capped at one: the workers are the parallelism."""
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Within the block the libraries' own threads are capped at one: the workers are the parallelism."""
     import torch
 
     torch.set_num_threads(1)
     with threadpool_limits(1):
-        return function(task)
+        yield
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """What a worker made of the first tasks of a batch, and the seconds that took."""
+
+    results: list[Any]
+    seconds: float
+
+
+def _run_batch(function: Callable[[T], R], tasks: tuple[T, ...]) -> _Batch:
+    """On a worker: tasks one after the other, until one fails or they take too long; the rest comes again.
+
+    A task that fails is in front of a batch then, and the error that of the batch.
+    """
+    with one_thread():  # to find all libraries' threads takes milliseconds
+        begin, results = time.perf_counter(), [function(tasks[0])]
+        for task in tasks[1:]:
+            if time.perf_counter() - begin > 2 * BATCH_SECONDS:
+                break
+            try:
+                results.append(function(task))
+            except Exception:  # noqa: BLE001 - raised when it comes again
+                break
+        return _Batch(results, time.perf_counter() - begin)
 
 
 class Pool:
@@ -42,14 +71,18 @@ class Pool:
     Parameters
     ----------
     workers
-        Worker processes of a local cluster, one thread each; 0 runs everything in this process.
+        Worker processes of a local cluster, one thread each; 0 runs everything in this process. None: one a core, or
+        one a GPU.
     scheduler
         Address of a running Dask scheduler, e.g. ``tcp://host:8786``; its workers must reach the output folder.
+    device
+        Where the tasks compute; unless it is "cpu", GPUs get a worker each where `dask-cuda` is installed.
     """
 
-    def __init__(self, workers: int | None = None, scheduler: str | None = None) -> None:
-        self._workers = workers if workers is not None else available_cores()
+    def __init__(self, workers: int | None = None, scheduler: str | None = None, device: str = "cpu") -> None:
+        self._workers = workers
         self._scheduler = scheduler
+        self._device = device
         self._stack = contextlib.ExitStack()
         self._client: Any = None
 
@@ -69,7 +102,9 @@ class Pool:
         """
         if self._workers == 0 and self._scheduler is None:
             for task in tasks:
-                yield task, one_thread(function, task)
+                with one_thread():
+                    result = function(task)
+                yield task, result
             return
         waiting = iter(tasks)
         first = next(waiting, None)
@@ -82,24 +117,29 @@ class Pool:
 
         with postponed():
             client = self._connect()
-        running: dict[Any, T] = {}
+        running: dict[Any, tuple[T, ...]] = {}
         finished: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        together = 1
 
-        def submit(tasks: Iterable[T]) -> None:
-            with postponed():
-                for task in tasks:
-                    future = client.submit(one_thread, function, task, pure=False)
-                    running[future] = task
+        def submit(tasks: tuple[T, ...]) -> None:
+            if tasks:
+                with postponed():
+                    future = client.submit(_run_batch, function, tasks, pure=False)
+                    running[future] = tasks
                     future.add_done_callback(finished.put)
 
         try:
-            submit([first, *itertools.islice(waiting, AHEAD * max(self._size(), 1) - 1)])
+            for task in (first, *itertools.islice(waiting, AHEAD * max(self._size(), 1) - 1)):
+                submit((task,))
             while running:
                 future = finished.get()  # here, and while the result is used, is where Ctrl-C may strike
                 with postponed():
-                    task, result = running.pop(future), future.result()
-                yield task, result
-                submit(itertools.islice(waiting, 1))
+                    tasks, batch = running.pop(future), future.result()
+                yield from zip(tasks, batch.results, strict=False)
+                submit(tasks[len(batch.results) :])
+                fitting = BATCH_SECONDS / max(batch.seconds / len(batch.results), 1e-6)
+                together = max(1, min(int(fitting), 2 * together, MOST_TOGETHER))
+                submit(tuple(itertools.islice(waiting, together)))
         except KilledWorker:
             raise CohmapError(
                 "a worker process died again and again on one tile, perhaps for lack of memory; "
@@ -121,8 +161,7 @@ class Pool:
     def _connect(self) -> Any:
         if self._client is not None:
             return self._client
-        import dask
-        from distributed import Client, LocalCluster
+        from distributed import Client
 
         logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what goes wrong is raised here
         if self._scheduler is not None:
@@ -137,24 +176,7 @@ class Pool:
             if not self._size():
                 raise CohmapError(f"the scheduler at {self._scheduler} has no workers; start some with `dask worker`")
             return self._client
-        key = "distributed.nanny.pre-spawn-environ"
-        self._stack.enter_context(dask.config.set({key: {**dask.config.get(key), **WORKER_ENVIRONMENT}}))
         with kept_from_children():
-            cluster = self._stack.enter_context(
-                LocalCluster(
-                    n_workers=self._workers,
-                    threads_per_worker=1,
-                    processes=True,
-                    # where Bokeh is installed Dask would serve its dashboard, to every machine that reaches this one
-                    dashboard_address="127.0.0.1:0",
-                    scheduler_kwargs={"dashboard": False},
-                    silence_logs=logging.CRITICAL,
-                )
-            )
+            cluster = self._stack.enter_context(local_cluster(self._workers, self._device))
         self._client = self._stack.enter_context(Client(cluster, set_as_default=False))
         return self._client
-
-
-def available_cores() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

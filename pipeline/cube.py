@@ -121,10 +121,6 @@ class Cube:
             for index in indices:
                 fsync(self.folder.local / self.chunk_name(variable, index, tile))
 
-    def has_tile(self, variables: Sequence[str], index: int, tile: Tile) -> bool:
-        """Whether the tile's chunks exist."""
-        return all(self.folder.exists(self.chunk_name(name, index, tile)) for name in variables)
-
     def read_tile(self, variable: str, index: int, tile: Tile, halo: int = 0) -> FloatArray:
         """One tile of one position with a margin; NaN beyond the grid's edge."""
         array = self.array(variable)
@@ -150,6 +146,33 @@ class Cube:
     def set_coordinate(self, name: str, values: npt.NDArray[np.generic]) -> None:
         """Overwrite a coordinate along the growing axis."""
         self.group[name][:] = values  # type: ignore[index]
+
+
+class Chunks:
+    """Which chunks of a cube are there, for tiles asked for one position after the other.
+
+    A position's chunks are listed when it is first asked for, and forgotten at the next: a question for every chunk
+    would take minutes on a disk, and hours on object storage.
+    """
+
+    def __init__(self, opened: Cube) -> None:
+        self._cube, self._index = opened, -1
+        self._found: dict[str, frozenset[str]] = {}
+
+    def has_tile(self, variables: Sequence[str], index: int, tile: Tile) -> bool:
+        """Whether the tile's chunks of every variable are there."""
+        if index != self._index:
+            self._index, self._found = index, {}
+        return all(self._name(tile) in self._there(variable) for variable in variables)
+
+    def _name(self, tile: Tile) -> str:
+        return f"{tile.row}/{tile.col}"
+
+    def _there(self, variable: str) -> frozenset[str]:
+        if variable not in self._found:
+            above = self._cube.chunk_name(variable, self._index, Tile(0, 0, 1, (1, 1))).removesuffix("/0/0")
+            self._found[variable] = frozenset(self._cube.folder.names_below(above))
+        return self._found[variable]
 
 
 def _open_group(folder: Folder, name: str, mode: Literal["r", "r+", "a"]) -> zarr.Group:

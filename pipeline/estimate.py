@@ -137,7 +137,8 @@ def estimate_files(
                 for image, shift in zip(others, shifts, strict=True)
             ]
             shown = first.read(tile, halo), moved[0], moved[1:]
-            maps = one_thread(lambda arrays: estimator.estimate(*arrays), shown)
+            with one_thread():
+                maps = estimator.estimate(*shown)
             yield tile, np.stack([values[inner, inner] for values in maps])
             progress.advance()
 

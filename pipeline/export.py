@@ -84,7 +84,8 @@ def export(plan: Plan, source: Source, folder: Folder, progress: Progress) -> Ou
     _list_tracks(folder, tuple(stacks))
     with Ledger(folder, STAGE) as ledger:
         units = list(_units(plan, stacks))
-        todo = [unit for unit in units if not _is_done(unit, ledger, stacks[unit.item.track], region)]
+        there = {track: cube.Chunks(stack) for track, stack in stacks.items()}
+        todo = [unit for unit in units if not _is_done(unit, ledger, there[unit.item.track], region)]
         progress.start(STAGE, len(units), len(units) - len(todo))
         _tell_changed(todo, ledger, progress)
         recording = threading.Lock()
@@ -147,9 +148,9 @@ def _units(plan: Plan, stacks: dict[Track, cube.Cube]) -> Iterator[_Unit]:
                 yield _Unit(item, positions[item.id], tile, fingerprint)
 
 
-def _is_done(unit: _Unit, ledger: Ledger, stack: cube.Cube, region: Region) -> bool:
+def _is_done(unit: _Unit, ledger: Ledger, there: cube.Chunks, region: Region) -> bool:
     names = [variable_name(band) for band in region.bands]
-    return ledger.matches(unit.key, unit.fingerprint) and stack.has_tile(names, unit.position, unit.tile)
+    return ledger.matches(unit.key, unit.fingerprint) and there.has_tile(names, unit.position, unit.tile)
 
 
 def _arrivals(

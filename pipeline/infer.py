@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from models import coregister
 from models.coregister import Shift
@@ -68,12 +69,10 @@ def infer(region: Region, folder: Folder, pool: Pool, progress: Progress, device
         track: _ensure_maps(region, folder, track, pairs, estimator, shifts) for track, pairs in stacks.pairs.items()
     }
     with Ledger(folder, STAGE) as ledger:
-        bands, pairs = region.config.passes.polarisations, _pair_tasks(stacks, estimator, shifts, maps)
-        total = sum(len(pair.tiles) for _, pair in pairs)
-        todo = [(track, left) for track, pair in pairs if (left := _left_to_do(pair, ledger, maps[track], bands)).tiles]
-        resumed = total - sum(len(pair.tiles) for _, pair in todo)
-        progress.start(STAGE, total, resumed)
-        for _, done in pool.run(estimate_block, _block_tasks(stacks, spec, todo)):
+        works = _works(stacks, estimator, shifts, maps, ledger)
+        total, left = sum(work.total for work in works), sum(int(work.todo.sum()) for work in works)
+        progress.start(STAGE, total, total - left)
+        for _, done in pool.run(estimate_block, _block_tasks(stacks, estimator, spec, works)):
             for tile in done:
                 ledger.record(
                     tile.key,
@@ -84,68 +83,101 @@ def infer(region: Region, folder: Folder, pool: Pool, progress: Progress, device
                     runtime=estimator.runtime,
                 )
             progress.advance(len(done))
-    return Outcome(total, resumed)
+    return Outcome(total, total - left)
 
 
-def _pair_tasks(
-    stacks: Stacks, estimator: Estimator, shifts: Mapping[str, Shift], maps: Mapping[Track, cube.Cube]
-) -> list[tuple[Track, PairTask]]:
-    """Every pair with all its tiles."""
-    tasks = []
+@dataclass(frozen=True)
+class _Work:
+    """A pair, and which tiles are wanted of it: a mark a tile, not a task a tile.
+
+    Attributes
+    ----------
+    plain
+        The pair's task without tiles.
+    total
+        How many tiles the pair has.
+    todo
+        Of the region's tiles, in their order, those that aren't done.
+    """
+
+    pair: Pair
+    context: tuple[str, ...]
+    plain: PairTask
+    total: int
+    todo: npt.NDArray[np.bool_]
+
+
+def _works(
+    stacks: Stacks,
+    estimator: Estimator,
+    shifts: Mapping[str, Shift],
+    maps: Mapping[Track, cube.Cube],
+    ledger: Ledger,
+) -> list[_Work]:
+    """Every pair, with what is left to do."""
+    works = []
+    variables = map_variables(stacks.region.config.passes.polarisations)
+    numbers = {tile: number for number, tile in enumerate(stacks.region.tiles)}
     for track, pairs in stacks.pairs.items():
         stack_positions = {entry_id: index for index, entry_id in enumerate(stacks.passes[track])}
         map_positions = {entry["id"]: index for index, entry in enumerate(maps[track].entries)}
+        there = cube.Chunks(maps[track])
         for pair in pairs:
-            shift = shifts[f"{track}/{pair.id}"]
-            context = context_passes(stacks, pair, estimator)
-            tiles = [
-                TileTask(tile, map_key(pair, tile), map_fingerprint(stacks, estimator, pair, tile, shift, context))
-                for tile in stacks.pair_tiles(pair)
-            ]
-            task = PairTask(
+            context = tuple(context_passes(stacks, pair, estimator))
+            plain = PairTask(
                 reference=stack_positions[pair.reference],
                 secondary=stack_positions[pair.secondary],
                 context=tuple(stack_positions[name] for name in context),
                 position=map_positions[pair.id],
-                shift=shift,
-                tiles=tuple(tiles),
+                shift=shifts[f"{track}/{pair.id}"],
+                tiles=(),
             )
-            tasks.append((track, task))
-    return tasks
+            todo, tiles = np.zeros(len(numbers), dtype=np.bool_), stacks.pair_tiles(pair)
+            for tile in tiles:
+                task = _tile_task(stacks, estimator, pair, tile, plain.shift, context)
+                done = ledger.matches(task.key, task.fingerprint) and there.has_tile(variables, plain.position, tile)
+                todo[numbers[tile]] = not done
+            works.append(_Work(pair, context, plain, len(tiles), todo))
+    return works
 
 
-def _left_to_do(pair: PairTask, ledger: Ledger, maps: cube.Cube, bands: tuple[str, ...]) -> PairTask:
-    """The pair with those of its tiles that aren't done."""
-    variables = map_variables(bands)
-    left = [
-        task
-        for task in pair.tiles
-        if not (ledger.matches(task.key, task.fingerprint) and maps.has_tile(variables, pair.position, task.tile))
-    ]
-    return replace(pair, tiles=tuple(left))
+def _tile_task(
+    stacks: Stacks, estimator: Estimator, pair: Pair, tile: Tile, shift: Shift, context: Sequence[str]
+) -> TileTask:
+    return TileTask(tile, map_key(pair, tile), map_fingerprint(stacks, estimator, pair, tile, shift, context))
 
 
-def _block_tasks(stacks: Stacks, spec: EstimatorSpec, pairs: Sequence[tuple[Track, PairTask]]) -> Iterator[BlockTask]:
-    """Block after block, a few pairs at a time."""
-    blocks: dict[tuple[Track, Tile], list[PairTask]] = {}
-    for track, pair in pairs:
-        members: dict[Tile, list[TileTask]] = {}
-        for task in pair.tiles:
-            members.setdefault(block_of(task.tile), []).append(task)
-        for block, tiles in members.items():
-            blocks.setdefault((track, block), []).append(replace(pair, tiles=tuple(tiles)))
-    for (track, block), parts in blocks.items():
-        runs = math.ceil(len(parts) / PAIRS_AT_ONCE)
-        for first, last in pairwise(len(parts) * run // runs for run in range(runs + 1)):
-            yield BlockTask(
-                output=stacks.folder.absolute,
-                stack=stack_name(track),
-                maps=maps_name(track),
-                block=block,
-                bands=stacks.region.config.passes.polarisations,
-                pairs=tuple(parts[first:last]),
-                spec=spec,
-            )
+def _block_tasks(
+    stacks: Stacks, estimator: Estimator, spec: EstimatorSpec, works: Sequence[_Work]
+) -> Iterator[BlockTask]:
+    """Block after block, a few pairs at a time; made when asked for, so that any number of tiles takes no memory."""
+    tiles = stacks.region.tiles
+    blocks: dict[Tile, list[int]] = {}
+    for number, tile in enumerate(tiles):
+        blocks.setdefault(block_of(tile), []).append(number)
+    for track in stacks.pairs:
+        of_track = [work for work in works if work.pair.track == track]
+        for block, members in blocks.items():
+            parts = []
+            for work in of_track:
+                wanted = [
+                    _tile_task(stacks, estimator, work.pair, tiles[number], work.plain.shift, work.context)
+                    for number in members
+                    if work.todo[number]
+                ]
+                if wanted:
+                    parts.append(replace(work.plain, tiles=tuple(wanted)))
+            runs = math.ceil(len(parts) / PAIRS_AT_ONCE)
+            for first, last in pairwise(len(parts) * run // max(runs, 1) for run in range(runs + 1)):
+                yield BlockTask(
+                    output=stacks.folder.absolute,
+                    stack=stack_name(track),
+                    maps=maps_name(track),
+                    block=block,
+                    bands=stacks.region.config.passes.polarisations,
+                    pairs=tuple(parts[first:last]),
+                    spec=spec,
+                )
 
 
 def map_fingerprint(

@@ -17,7 +17,7 @@ from pipeline.interrupts import sigterm_is_ctrl_c
 from pipeline.plan import PLAN, Plan, make_plan, require_own
 from pipeline.region import Region, open_region
 from pipeline.sources import Source
-from pipeline.storage import Folder, explain_full_disk, lock
+from pipeline.storage import Folder, explain_full_disk, explain_lost_store, lock
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def open_job(
     opened = _with_source_path(open_region(region), source_path)
     folder = output_folder(opened, output)
     folder.require_writable()
-    with lock(folder):
+    with explain_lost_store(folder), lock(folder):
         require_own(folder, opened)
         if leftovers := folder.sweep():
             terminal.note(f"removed {leftovers} unfinished files of a run that was killed")
@@ -130,7 +130,7 @@ def open_job(
         if device is not None:
             open_estimator(opened, device)
         try:
-            with sigterm_is_ctrl_c(), explain_full_disk(folder), Pool(workers, scheduler) as pool:
+            with sigterm_is_ctrl_c(), explain_full_disk(folder), Pool(workers, scheduler, device or "cpu") as pool:
                 yield Job(opened, folder, pool, terminal, device or "auto", project)
             terminal.finish()
         except KeyboardInterrupt:

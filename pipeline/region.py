@@ -40,7 +40,7 @@ class Tile:
     @property
     def key(self) -> str:
         """Short name, e.g. ``r003c012``."""
-        return f"r{self.row:03d}c{self.col:03d}"
+        return tile_key(self.row, self.col)
 
     @property
     def rows(self) -> slice:
@@ -56,6 +56,11 @@ class Tile:
     def shape(self) -> tuple[int, int]:
         """Height and width in pixels."""
         return self.rows.stop - self.rows.start, self.cols.stop - self.cols.start
+
+
+def tile_key(row: int, col: int) -> str:
+    """The name of the tile at a row and column of tiles."""
+    return f"r{row:03d}c{col:03d}"
 
 
 @dataclass(frozen=True)

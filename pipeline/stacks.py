@@ -6,13 +6,16 @@ import datetime as dt
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from pipeline import cube, export
 from pipeline.errors import CohmapError
-from pipeline.export import pass_key, stack_name, unit_key
+from pipeline.export import pass_key, stack_name
 from pipeline.ledger import Ledger
 from pipeline.passes import Pair, Track
 from pipeline.plan import pair_tracks
-from pipeline.region import Region, Tile
+from pipeline.region import Region, Tile, tile_key
 from pipeline.storage import Folder
 
 
@@ -32,23 +35,52 @@ class Stacks:
     passes: dict[Track, dict[str, dict[str, Any]]] = field(default_factory=dict)
     pairs: dict[Track, tuple[Pair, ...]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    # looked up for every tile and its neighbours, of every pair: by place, not by the ledger's names
+    _exported: dict[str, _Exported] = field(default_factory=dict)
 
     def pair_tiles(self, pair: Pair) -> list[Tile]:
         """Tiles in which both passes have at least one pixel of data."""
-        return [tile for tile in self.region.tiles if self.valid_share(pair, tile) > 0]
+        shares = self._valid(pair)
+        return [tile for tile in self.region.tiles if shares[tile.row, tile.col] > 0]
 
     def valid_share(self, pair: Pair, tile: Tile) -> float:
         """Share of the tile's pixels with data, in the pass that has fewer."""
-        records = [self.exported.get(unit_key(pair.track, name, tile)) for name in (pair.reference, pair.secondary)]
-        return min(float(record["valid"]) if record else 0.0 for record in records)
+        return float(self._valid(pair)[tile.row, tile.col])
 
     def inputs(self, track: Track, pass_id: str, tile: Tile, around: int) -> list[str]:
-        """Checksums of the exported tiles that a window with a margin of `around` tiles reads."""
+        """Checksums of the exported tiles that a window with a margin of `around` tiles reads, "" for none."""
+        sums = self._of_pass(track, pass_id).checksums
+        height, width = len(sums), len(sums[0])
         return [
-            self.exported.checksum(unit_key(track, pass_id, Tile(row, col, tile.size, tile.grid_shape)))
+            sums[row][col] if 0 <= row < height and 0 <= col < width else ""
             for row in range(tile.row - around, tile.row + around + 1)
             for col in range(tile.col - around, tile.col + around + 1)
         ]
+
+    def _valid(self, pair: Pair) -> npt.NDArray[np.float64]:
+        one, other = (self._of_pass(pair.track, name).valid for name in (pair.reference, pair.secondary))
+        return np.minimum(one, other)
+
+    def _of_pass(self, track: Track, pass_id: str) -> _Exported:
+        key = pass_key(track, pass_id)
+        if key not in self._exported:
+            size, (height, width) = self.region.config.grid.tile, self.region.grid.shape
+            shape = -(-height // size), -(-width // size)
+            valid, sums = np.zeros(shape), []
+            for row in range(shape[0]):
+                records = [self.exported.get(f"{key}/{tile_key(row, col)}") for col in range(shape[1])]
+                valid[row] = [float(record["valid"]) if record else 0.0 for record in records]
+                sums.append([str(record["checksum"]) if record else "" for record in records])
+            self._exported[key] = _Exported(valid, sums)
+        return self._exported[key]
+
+
+@dataclass(frozen=True)
+class _Exported:
+    """What of a pass is exported, by row and column of the tile."""
+
+    valid: npt.NDArray[np.float64]
+    checksums: list[list[str]]
 
 
 def open_stacks(region: Region, folder: Folder) -> Stacks:

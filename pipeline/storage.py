@@ -31,6 +31,10 @@ PARTIAL = ".partial"
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
 
 
+# Libraries that talk to object storage; their errors have no common ancestor.
+_CLIENTS = {"adlfs", "aiobotocore", "aiohttp", "azure", "botocore", "fsspec", "gcsfs", "google", "s3fs"}
+
+
 @dataclass(frozen=True)
 class Folder:
     """A folder by path or URI (``s3://``, ``gs://``, anything fsspec opens).
@@ -52,7 +56,8 @@ class Folder:
     @cached_property
     def _remote(self) -> tuple[Any, str]:
         try:
-            filesystem, root = url_to_fs(self.uri)
+            # what workers write on object storage must be seen here: nothing that was listed is remembered
+            filesystem, root = url_to_fs(self.uri, use_listings_cache=False)
         except ImportError as error:
             raise CohmapError(f"{self.uri}: {error}; `pip install 'cohmap[cloud]'` brings s3:// and gs://") from None
         except ValueError as error:
@@ -111,6 +116,19 @@ class Folder:
         except FileNotFoundError:
             return []
         return sorted(str(path).rstrip("/").rpartition("/")[2] for path in found)
+
+    def names_below(self, below: str) -> list[str]:
+        """Names of all files in a folder below this one and in its folders, relative to it, in no order."""
+        if self.local:
+            top = str(self.local / below)
+            found = ((where.removeprefix(top), names) for where, _, names in os.walk(top))
+            return [f"{where}/{name}".lstrip("/") for where, names in found for name in names]
+        filesystem, root = self._remote
+        try:
+            found = filesystem.find(f"{root}/{below}")
+        except FileNotFoundError:
+            return []
+        return [str(path).removeprefix(f"{root}/{below}/") for path in found]
 
     def read_bytes(self, name: str) -> bytes:
         """A file's content; FileNotFoundError where there is none."""
@@ -176,13 +194,32 @@ class Folder:
                 filesystem.put_file(str(temporary), f"{root}/{name}")
 
     def sweep(self) -> int:
-        """Remove temporary files that a killed run left behind; returns how many."""
-        if not self.local or not self.local.is_dir():
-            return 0  # object storage shows no unfinished puts
+        """Remove temporary files, and uploads to S3, that a killed run left unfinished; returns how many."""
+        if not self.local:
+            return self._sweep_uploads()
+        if not self.local.is_dir():
+            return 0
         leftovers = [path for path in self.local.rglob(f"*{PARTIAL}*") if path.is_file()]
         for path in leftovers:
             path.unlink(missing_ok=True)
         return len(leftovers)
+
+    def _sweep_uploads(self) -> int:
+        """S3 keeps the parts of an unfinished upload out of sight, and charges for them, until it is given up."""
+        filesystem, root = self._remote
+        if not hasattr(filesystem, "list_multipart_uploads"):
+            return 0
+        bucket, _, prefix = root.partition("/")
+        try:
+            begun = filesystem.list_multipart_uploads(bucket) or []
+            ours = [upload for upload in begun if upload["Key"].startswith(f"{prefix}/" if prefix else "")]
+            for upload in ours:
+                filesystem.call_s3(
+                    "abort_multipart_upload", Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"]
+                )
+        except (OSError, NotImplementedError):
+            return 0  # not everyone who may write may list uploads, and not every store knows them
+        return len(ours)
 
     def zarr(self, name: str) -> Store:
         """A Zarr store below this folder."""
@@ -204,6 +241,21 @@ def explain_full_disk(folder: Folder) -> Iterator[None]:
             raise
         raise CohmapError(
             f"output {folder} can't be written ({error.strerror}); make room, then give the same command again"
+        ) from None
+
+
+@contextlib.contextmanager
+def explain_lost_store(folder: Folder) -> Iterator[None]:
+    """Turn what libraries say of object storage that fails, in spite of their own retries, into one sentence."""
+    try:
+        yield
+    except Exception as error:
+        library = type(error).__module__.partition(".")[0]
+        if folder.local or isinstance(error, CohmapError) or not (isinstance(error, OSError) or library in _CLIENTS):
+            raise
+        said = " ".join(str(error).split()) or type(error).__name__
+        raise CohmapError(
+            f"output {folder} failed ({said}); what is finished stays finished, give the same command again later"
         ) from None
 
 

@@ -61,9 +61,9 @@ def test_ensuring_again_changes_nothing(folder: Folder, tmp_path: Path) -> None:
 
 def test_a_tile_of_nothing_leaves_a_chunk_as_proof(folder: Folder) -> None:
     stack = ensure(folder, 0)
-    assert not stack.has_tile(["vv"], 0, TILE)
+    assert not cube.Chunks(stack).has_tile(["vv"], 0, TILE)
     stack.write_tile("vv", 0, TILE, np.full(TILE.shape, np.nan, np.float32))
-    assert stack.has_tile(["vv"], 0, TILE)
+    assert cube.Chunks(stack).has_tile(["vv"], 0, TILE)
 
 
 def test_beyond_the_grid_there_is_nothing(folder: Folder) -> None:

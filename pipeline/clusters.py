@@ -1,0 +1,69 @@
+"""Workers on this machine: a process a core, or a process a GPU."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Iterator
+from typing import Any
+
+# Dask has workers give freed memory back to the system at once, and glibc maps every large array anew, page by page:
+# on tiles of floats that took longer than the estimates. Kept for the next tile instead, up to 256 MiB a worker.
+WORKER_ENVIRONMENT = {"MALLOC_MMAP_THRESHOLD_": str(1 << 28), "MALLOC_TRIM_THRESHOLD_": str(1 << 28)}
+
+
+@contextlib.contextmanager
+def local_cluster(workers: int | None, device: str) -> Iterator[Any]:
+    """A cluster of processes of one thread each, closed with the block.
+
+    Parameters
+    ----------
+    workers
+        How many; None for one a core, or one a GPU.
+    device
+        Where tasks compute: "cpu", "cuda", or "auto" for GPUs where there are some. GPUs get workers of their own only
+        where the package dask-cuda is installed.
+    """
+    import dask
+    from distributed import LocalCluster
+
+    key = "distributed.nanny.pre-spawn-environ"
+    common: dict[str, Any] = {
+        "threads_per_worker": 1,
+        # where Bokeh is installed Dask would serve its dashboard, to every machine that reaches this one
+        "dashboard_address": "127.0.0.1:0",
+        "scheduler_kwargs": {"dashboard": False},
+        "silence_logs": logging.CRITICAL,
+    }
+    gpus = 0 if device == "cpu" else count_gpus()
+    on_gpus = _cuda_cluster() if gpus else None
+    with dask.config.set({key: {**dask.config.get(key), **WORKER_ENVIRONMENT}}):
+        if on_gpus is not None:
+            with on_gpus(n_workers=min(workers or gpus, gpus), **common) as cluster:  # each sees a GPU of its own
+                yield cluster
+        else:
+            count = workers if workers is not None else available_cores()
+            with LocalCluster(n_workers=count, processes=True, **common) as cluster:
+                yield cluster
+
+
+def count_gpus() -> int:
+    """GPUs that PyTorch can compute on."""
+    import torch
+
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0
+
+
+def _cuda_cluster() -> Any:
+    """dask-cuda's cluster, None where the package is missing."""
+    try:
+        from dask_cuda import LocalCUDACluster
+    except ImportError:
+        return None
+    return LocalCUDACluster
+
+
+def available_cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
