@@ -193,8 +193,8 @@ def test_a_page_moves_reads_and_steps_through_layers(page: Handled) -> None:
     assert inner.layer.product.id == "mean-ascending-015-012d-vh"
     panel.group.value = "Change"
     page.wait(lambda: inner.top.layer is inner.layer)
-    assert panel.band.labels == ["score", "coherence_normal", "coherence_tested"]
-    panel.band.active = 1
+    assert panel.band.labels[:3] == ["score", "p", "coherence_before"]
+    panel.band.active = 2
     page.wait(lambda: inner.top.layer is inner.layer)
     assert inner.top.style is COHERENCE
     panel.below.value = "mean-ascending-015-012d-vv"

@@ -40,6 +40,8 @@ def hostile_folder(factory: pytest.TempPathFactory) -> Folder:
         shape = mapping(box(west, south, east, north).difference(box(11.054, 48.005, 11.0545, 48.0055)))
         feature = {"type": "Feature", "geometry": shape, "properties": {"area": 12.5, "name": HOSTILE}}
         content = {"type": "FeatureCollection", "features": [feature]}
+        for polygons in (folder / "products/change").glob("*_polygons.*"):
+            polygons.unlink()  # those of the run itself would make another test
         (folder / "products/change/polygons.geojson").write_text(json.dumps(content))
     return Folder(str(folder))
 
