@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.interrupts import postponed, sigterm_is_ctrl_c
+from pipeline.interrupts import postponed
 from tests.archive_files import region_file, write_archive
 from tests.conftest import Command
 
@@ -70,11 +70,26 @@ def test_a_stopped_run_has_no_orphans_and_goes_on(
     assert "of them resumed from an earlier run" in answer.out
 
 
-def test_sigterm_is_itself_again_afterwards() -> None:
-    before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(KeyboardInterrupt), sigterm_is_ctrl_c():
+SIGTERM_AND_AFTER = """
+import signal
+from pipeline.interrupts import sigterm_is_ctrl_c
+
+before = signal.getsignal(signal.SIGTERM)
+try:
+    with sigterm_is_ctrl_c():
         signal.raise_signal(signal.SIGTERM)
+except KeyboardInterrupt:
     assert signal.getsignal(signal.SIGTERM) == before
+    print("as before")
+"""
+
+
+def test_sigterm_is_itself_again_afterwards() -> None:
+    # in a process of its own: it would end the one that runs the tests, should a library have taken the signal there
+    done = subprocess.run(
+        [sys.executable, "-c", SIGTERM_AND_AFTER], cwd=ROOT, check=False, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "as before\n", "")
 
 
 @pytest.mark.usefixtures("ctrl_c_works")
