@@ -19,9 +19,8 @@ lint: $(VENV)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-# one process a core, a file's tests in one of them: they share what the file's first test made
 test: lint
-	$(BIN)/pytest --numprocesses=logical --dist=loadfile
+	$(BIN)/pytest
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m tests.benchmarks.coherence
