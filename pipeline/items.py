@@ -120,7 +120,13 @@ def product_item(maps: Maps, product: Product, thumbnail: str) -> pystac.Item:
         bbox=_bounds(outline),
         datetime=None,
         properties=properties,
-        stac_extensions=[*COMMON, RASTER, INSAR, *([CLASSES] if product.is_classes else [])],
+        # an item of that extension must have a field of it, and a decay has neither two dates nor one baseline
+        stac_extensions=[
+            *COMMON,
+            RASTER,
+            *([INSAR] if any(name.startswith("insar:") for name in properties) else []),
+            *([CLASSES] if product.is_classes else []),
+        ],
         assets={
             product.kind: _map_asset(region, product),
             **{name: _file_asset(product, name, path) for name, path in product.files.items()},
