@@ -6,6 +6,7 @@ import contextlib
 import shutil
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -106,8 +107,9 @@ def moto_server() -> Iterator[Server]:
 @contextlib.contextmanager
 def rclone_server(folder: Path) -> Iterator[Server]:
     """rclone serving a folder: each folder in it is a bucket."""
-    program = shutil.which("rclone")
-    assert program is not None
+    # The package puts the program beside this interpreter, which need not be on PATH.
+    program = shutil.which("rclone", path=Path(sys.executable).parent)
+    assert program is not None, "rclone is not beside this Python: install the extra [dev]"
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
