@@ -18,8 +18,10 @@ import xarray as xr
 import zarr
 from odc.geo.geobox import GeoBox
 from odc.geo.xr import xr_coords
+from zarr.abc.store import Store
 from zarr.codecs import BloscCodec
 
+from pipeline.cube_draft import Draft
 from pipeline.errors import CohmapError
 from pipeline.region import Tile
 from pipeline.storage import Folder, fsync
@@ -175,9 +177,10 @@ class Chunks:
         return self._found[variable]
 
 
-def _open_group(folder: Folder, name: str, mode: Literal["r", "r+", "a"]) -> zarr.Group:
+def _open_group(folder: Folder, name: str, mode: Literal["r", "r+", "a"], draft: Store | None = None) -> zarr.Group:
+    store = folder.zarr(name) if draft is None else draft
     try:
-        return zarr.open_group(folder.zarr(name), mode=mode, zarr_format=3, use_consolidated=False)
+        return zarr.open_group(store, mode=mode, zarr_format=3, use_consolidated=False)
     except FileNotFoundError:
         raise CohmapError(f"there is no {folder.address(name)}; {_mend(name)}") from None
     except ValueError as error:
@@ -192,14 +195,15 @@ def _mend(name: str) -> str:
 def ensure(folder: Folder, name: str, grid: GeoBox, tile: int, layout: Layout, attrs: Mapping[str, Any]) -> Cube:
     """Create a cube, or grow it to hold every entry; entries that are there keep their place.
 
-    Safe to repeat after a kill at any moment: each step sets a final state, and no chunk is written before the last.
+    A kill at any moment leaves the cube that was, or the new one: see `pipeline.cube_draft`.
 
     Raises
     ------
     CohmapError
         The cube is there on another grid.
     """
-    group = _open_group(folder, name, "a")
+    draft = Draft(folder, name)
+    group = _open_group(folder, name, "a", draft.store)
     require_grid(group, folder.address(name), grid, tile)
     if "grid" not in group.attrs:
         group.attrs["grid"] = describe_grid(grid, tile)
@@ -222,7 +226,8 @@ def ensure(folder: Folder, name: str, grid: GeoBox, tile: int, layout: Layout, a
     with warnings.catch_warnings():
         # Plain xarray warns where there is no consolidated metadata, zarr where there is: the reader's peace wins.
         warnings.filterwarnings("ignore", message="Consolidated metadata is currently not part")
-        zarr.consolidate_metadata(folder.zarr(name))
+        zarr.consolidate_metadata(draft.store)
+    draft.publish()
     return Cube(folder, name, mode="r+")
 
 
@@ -316,5 +321,5 @@ def open_cube(folder: Folder, name: str, axis: str) -> xr.Dataset:
         raise CohmapError(f"there is no {folder.address(name)}; {_mend(name)}")
     import rioxarray  # noqa: F401 - gives the dataset its .rio
 
-    dataset: xr.Dataset = xr.open_zarr(folder.zarr(name), consolidated=False, decode_coords="all")
+    dataset: xr.Dataset = xr.open_zarr(folder.zarr(name), consolidated=True, decode_coords="all")
     return dataset.sortby(axis) if axis in dataset.coords else dataset

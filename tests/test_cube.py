@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +59,52 @@ def test_ensuring_again_changes_nothing(folder: Folder, tmp_path: Path) -> None:
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     ensure(folder, 0, 12)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+class Mortal(Folder):
+    """A folder whose process is killed when it writes for the n-th time."""
+
+    def __init__(self, uri: str, writes: int) -> None:
+        super().__init__(uri)
+        self.left = [None] * writes
+
+    def write_bytes(self, name: str, content: bytes) -> None:
+        if not self.left:
+            raise Killed
+        self.left.pop()
+        super().write_bytes(name, content)
+
+
+def kill_at_every_write(folder: Folder, *days: int) -> Iterator[None]:
+    """Ensure a cube of these days, killed at the first write, the second, and so on; ends once it is whole."""
+    for writes in itertools.count():
+        try:
+            ensure(Mortal(folder.uri, writes), *days)
+        except Killed:
+            yield
+        else:
+            return
+
+
+def test_a_kill_leaves_no_cube_or_the_whole(folder: Folder) -> None:
+    there = [folder.exists("stack/a.zarr/zarr.json") for _ in kill_at_every_write(folder, 0, 12)]
+    assert len(there) > 8
+    assert not any(there)
+    assert xr.open_zarr(folder.address("stack/a.zarr")).sizes == {"time": 2, "y": 128, "x": 128}
+
+
+def test_a_kill_while_it_grows_leaves_the_cube_that_was(folder: Folder) -> None:
+    ensure(folder, 12).write_tile("vv", 0, TILE, values())
+    for _ in kill_at_every_write(folder, 0, 12, 24):
+        seen = xr.open_zarr(folder.address("stack/a.zarr"))
+        assert seen.time.dt.dayofyear.to_numpy().tolist() == [13]
+        np.testing.assert_array_equal(seen.vv[0, TILE.rows, TILE.cols], values())
+        assert [entry["id"] for entry in Cube(folder, "stack/a.zarr").entries] == ["p12"]
+    assert xr.open_zarr(folder.address("stack/a.zarr")).time.size == 3
 
 
 def test_a_tile_of_nothing_leaves_a_chunk_as_proof(folder: Folder) -> None:
