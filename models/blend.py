@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from models.estimator import LEAST_SIGMA
+
 FloatArray = npt.NDArray[np.float32]
 DoubleArray = npt.NDArray[np.float64]
-
-LEAST_SIGMA = 1e-3
 
 
 def blend(values: FloatArray, sigma: FloatArray, weights: DoubleArray) -> tuple[FloatArray, FloatArray]:

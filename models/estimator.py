@@ -11,6 +11,8 @@ import numpy.typing as npt
 from models.errors import ModelError
 
 FloatArray = npt.NDArray[np.float32]
+LEAST_SIGMA = 1e-3
+"""Where readings are weighted by their variances, no sigma counts as less: one reading would outvote all others."""
 
 
 class Estimator(Protocol):

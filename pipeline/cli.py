@@ -19,7 +19,19 @@ from pipeline.console import Terminal, show_plan
 from pipeline.errors import CohmapError, Stopped
 from pipeline.estimator import measure_rate, open_estimator
 from pipeline.job import open_job, output_folder
-from pipeline.options import Device, DeviceName, Quiet, Runtime, RuntimeName
+from pipeline.options import (
+    Device,
+    DeviceName,
+    OutputUri,
+    Project,
+    Quiet,
+    RegionName,
+    Runtime,
+    RuntimeName,
+    Scheduler,
+    SourcePath,
+    Workers,
+)
 from pipeline.plan import PLAN
 from pipeline.region import open_region, shipped
 
@@ -48,20 +60,6 @@ class UnitsName(StrEnum):
     linear = "linear"
     db = "db"
     amplitude = "amplitude"
-
-
-RegionName = Annotated[
-    str, typer.Argument(metavar="REGION", help="A region file (.toml), or a name listed by `regions`.")
-]
-OutputUri = Annotated[
-    str | None, typer.Option("--output", help="Folder or URI (s3://, gs://) for the results; out/NAME by default.")
-]
-Workers = Annotated[
-    int | None, typer.Option(min=0, help="Worker processes; all cores by default, 0 = none, in this process.")
-]
-Scheduler = Annotated[str | None, typer.Option(help="Address of a running Dask scheduler, tcp://HOST:PORT.")]
-SourcePath = Annotated[str | None, typer.Option(help="Another folder or URI for source.kind = 'archive'.")]
-Project = Annotated[str | None, typer.Option(help="Google Cloud project, for source.kind = 'earthengine'.")]
 
 
 @app.command()

@@ -9,15 +9,15 @@ from typing import Annotated
 import typer
 
 from pipeline.coverage.settings import Coverage
-from pipeline.options import Quiet
+from pipeline.options import OutputUri, Project, Quiet, RegionName, SourcePath
 
 app = typer.Typer()
 
 
 @app.command()
 def coverage(
-    region: Annotated[str, typer.Argument(metavar="REGION", help="A region file (.toml), or a name from `regions`.")],
-    output: Annotated[str | None, typer.Option("--output", help="Folder or URI for the results.")] = None,
+    region: RegionName,
+    output: OutputUri = None,
     spacing: Annotated[float | None, typer.Option(help="Of the maps, in metres.")] = None,
     footprints: Annotated[
         Path | None, typer.Option(help="CSV or GeoJSON of acquisitions, instead of asking the source.")
@@ -25,8 +25,8 @@ def coverage(
     listing: Annotated[
         bool | None, typer.Option("--listing/--no-listing", help="With the passes that there are, or scenarios only.")
     ] = None,
-    source_path: Annotated[str | None, typer.Option(help="Another folder or URI for source.kind = 'archive'.")] = None,
-    project: Annotated[str | None, typer.Option(help="Google Cloud project, for source.kind = 'earthengine'.")] = None,
+    source_path: SourcePath = None,
+    project: Project = None,
     quiet: Quiet = False,
 ) -> None:
     """Map what passes cover, and the coherence that revisit scenarios would leave; no pixel is downloaded."""

@@ -7,17 +7,15 @@ from typing import Annotated
 import typer
 
 from pipeline.job import open_job
-from pipeline.options import Quiet
+from pipeline.options import OutputUri, Quiet, RegionName, Scheduler, Workers
 
 app = typer.Typer()
 
 
 @app.command()
 def season(
-    region: Annotated[str, typer.Argument(metavar="REGION", help="A region file (.toml), or a name of `regions`.")],
-    output: Annotated[
-        str | None, typer.Option(help="Folder or URI (s3://, gs://) of the results; out/NAME by default.")
-    ] = None,
+    region: RegionName,
+    output: OutputUri = None,
     tiles: Annotated[
         bool, typer.Option("--tiles", help="Also write one-degree tiles scaled as the global coherence set is.")
     ] = False,
@@ -25,10 +23,8 @@ def season(
         list[str] | None,
         typer.Option(metavar="TILE.tif", help="A tile of the global coherence set to score the maps against."),
     ] = None,
-    workers: Annotated[
-        int | None, typer.Option(min=0, help="Worker processes; all cores by default, 0 = none, in this process.")
-    ] = None,
-    scheduler: Annotated[str | None, typer.Option(help="Address of a running Dask scheduler, tcp://HOST:PORT.")] = None,
+    workers: Workers = None,
+    scheduler: Scheduler = None,
     quiet: Quiet = False,
 ) -> None:
     """Coherence by season and baseline, per track and over tracks, and how it decays, from the pair maps."""

@@ -10,6 +10,7 @@ import typer
 from pipeline.console import Terminal
 from pipeline.errors import CohmapError
 from pipeline.job import output_folder
+from pipeline.options import OutputUri, Project
 from pipeline.region import open_region
 
 app = typer.Typer()
@@ -18,8 +19,8 @@ app = typer.Typer()
 @app.command()
 def tasks(
     region: Annotated[str, typer.Argument(metavar="REGION", help="A region file with source.mode = 'batch'.")],
-    output: Annotated[str | None, typer.Option("--output", help="The results' folder; out/NAME by default.")] = None,
-    project: Annotated[str | None, typer.Option(help="Google Cloud project.")] = None,
+    output: OutputUri = None,
+    project: Project = None,
     cancel: Annotated[bool, typer.Option("--cancel", help="Stop those that wait or run.")] = False,
 ) -> None:
     """Say how the Earth Engine tasks of a batch export are, or cancel them."""

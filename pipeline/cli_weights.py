@@ -9,6 +9,7 @@ import typer
 from rich.markup import escape
 
 from pipeline.console import Terminal
+from pipeline.options import Quiet
 from pipeline.weights import REPOSITORIES, Imported, fetch_weights, import_weights
 
 DEFAULT_NAME = next(iter(REPOSITORIES))
@@ -16,8 +17,6 @@ DEFAULT_NAME = next(iter(REPOSITORIES))
 app = typer.Typer(
     help="Get the published network's weights, once; needs `pip install 'cohmap[keras]'`.", no_args_is_help=True
 )
-
-Quiet = Annotated[bool, typer.Option("--quiet", help="Print errors only.")]
 
 
 @app.command()

@@ -12,10 +12,9 @@ import numpy.typing as npt
 
 from pipeline.config import EarthEngineSource
 from pipeline.region import Region, Tile
-from pipeline.sources.ee_batch.blocks import Block, blocks_of
+from pipeline.sources.ee_batch.blocks import VALUE_BYTES, Block, blocks_of
 from pipeline.sources.ee_requests import BYTES_A_VALUE, MOST_PIXELS_A_SIDE, Size
 
-VALUE_BYTES = 4
 MOST_REQUESTS_A_SECOND = 100.0
 
 # How long one full request takes is the server's affair; nothing here was measured against it. Between these, requests

@@ -145,10 +145,6 @@ class Cube:
         )
         return np.pad(inside, padding, constant_values=np.nan)
 
-    def set_coordinate(self, name: str, values: npt.NDArray[np.generic]) -> None:
-        """Overwrite a coordinate along the growing axis."""
-        self.group[name][:] = values  # type: ignore[index]
-
 
 class Chunks:
     """Which chunks of a cube are there, for tiles asked for one position after the other.

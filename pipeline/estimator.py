@@ -7,7 +7,7 @@ import time
 import numpy as np
 
 from models import registry
-from models.coherence.blocks import SIDE
+from models.coherence.blocks import tiles_along
 from models.errors import ModelError
 from models.estimator import Estimator
 from pipeline.errors import CohmapError
@@ -68,6 +68,6 @@ def measure_rate(estimator: Estimator, tile: int, size: int = 256) -> float:
     estimator.estimate(reference, secondary)  # the first call loads what it needs
     begin = time.perf_counter()
     estimator.estimate(reference, secondary)
-    block = max(SIDE // tile, 1) * tile
+    block = tiles_along(tile) * tile
     kept = (block / (block + 2 * estimator.halo)) ** 2
     return kept * size * size / 1e6 / (time.perf_counter() - begin)

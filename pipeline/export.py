@@ -51,9 +51,9 @@ class _Unit:
         return unit_key(self.item.track, self.item.id, self.tile)
 
 
-def unit_key(track: Track, pass_id: str, tile: Tile) -> str:
-    """The unit's name in the ledger."""
-    return f"{pass_key(track, pass_id)}/{tile.key}"
+def unit_key(track: Track, entry_id: str, tile: Tile) -> str:
+    """The ledger's name of one tile of a pass; of a pair too, whose maps are units of the same shape."""
+    return f"{pass_key(track, entry_id)}/{tile.key}"
 
 
 def pass_key(track: Track, pass_id: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 import itertools
 import math
@@ -28,7 +29,8 @@ from pipeline.quicklook import LONGEST, NO_DATA, MapImage, Style, compact_png
 DPI = 100
 INK, FAINT, RULE, EVENT = "#1d2433", "#5b6475", "#d9dde3", "#c2261c"
 # Okabe and Ito's colours, told apart by readers with any colour vision
-BAND_COLOURS = {"VV": "#0072b2", "VH": "#d55e00", "HH": "#009e73", "HV": "#cc79a7"}
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+BAND_COLOURS = dict(zip(("VV", "VH", "HH", "HV"), COLOURS, strict=False))
 # matplotlib's dates carry no annotations
 _DATES: Any = matplotlib.dates
 # Beyond this many, error bars hide what they should show.
@@ -301,3 +303,8 @@ def to_png(figure: Figure) -> bytes:
     canvas: Any = FigureCanvasAgg(figure)  # matplotlib's canvas carries no annotations
     canvas.draw()
     return compact_png(Image.fromarray(np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[..., :3])))
+
+
+def data_url(png: bytes) -> str:
+    """A PNG as a page carries it in itself."""
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"

@@ -22,7 +22,7 @@ from pipeline import __version__, cube
 from pipeline.compute import Pool
 from pipeline.context import context_passes
 from pipeline.estimator import open_estimator
-from pipeline.export import Outcome, stack_name, variable_name
+from pipeline.export import Outcome, stack_name, unit_key, variable_name
 from pipeline.infer_blocks import BlockTask, EstimatorSpec, PairTask, TileTask, block_of, estimate_block
 from pipeline.ledger import Ledger, digest
 from pipeline.passes import Pair, Track
@@ -44,7 +44,7 @@ def maps_name(track: Track) -> str:
 
 def map_key(pair: Pair, tile: Tile) -> str:
     """The ledger's name of one pair and tile."""
-    return f"{pair.track}/{pair.id}/{tile.key}"
+    return unit_key(pair.track, pair.id, tile)
 
 
 def infer(region: Region, folder: Folder, pool: Pool, progress: Progress, device: str = "auto") -> Outcome:

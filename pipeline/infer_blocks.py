@@ -1,6 +1,6 @@
 """On a worker: one block of tiles, a few pairs of it; reading, estimating and writing at the same time.
 
-A block is what the estimator is shown at once: as many whole tiles as fit into `BLOCK` pixels, and their halo. Which
+A block is what the estimator is shown at once: as many whole tiles as fit into its `SIDE` pixels, and their halo. Which
 tiles make a block follows from the grid alone, and a block is estimated whole even where only one of its tiles is
 wanted: so a map's bits depend on neither the number of workers nor on what an earlier, killed run had finished.
 """
@@ -15,7 +15,7 @@ from functools import lru_cache
 import numpy as np
 
 from models import coregister, registry
-from models.coherence.blocks import SIDE
+from models.coherence.blocks import tiles_along
 from models.coregister import Shift
 from models.errors import ModelError
 from models.estimator import Estimator, FloatArray
@@ -26,8 +26,6 @@ from pipeline.ledger import checksum
 from pipeline.region import Tile
 from pipeline.storage import Folder
 
-BLOCK = SIDE
-"""Side in pixels that tiles are put together to."""
 RESIDUAL_SIDE = 256
 """Side in pixels of the middle of each tile in which the shift that is left is looked for."""
 
@@ -98,7 +96,7 @@ class TileDone:
 
 def block_of(tile: Tile) -> Tile:
     """The block that a tile lies in, itself a tile of a coarser tiling of the same grid."""
-    tiles = max(BLOCK // tile.size, 1)
+    tiles = tiles_along(tile.size)
     return Tile(tile.row // tiles, tile.col // tiles, tile.size * tiles, tile.grid_shape)
 
 

@@ -13,11 +13,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pystac
 import shapely
-from odc.geo import CRS
 from shapely.geometry import box
 from shapely.geometry.base import BaseGeometry
 
@@ -28,7 +25,7 @@ from pipeline.mosaic import Maps
 from pipeline.passes import Pair, Track
 from pipeline.products import NO_CLASS, Product
 from pipeline.quicklook import QUALITIES
-from pipeline.region import Region, Tile, crs_of
+from pipeline.region import Region, Tile, crs_of, to_degrees
 
 _EXTENSIONS = "https://stac-extensions.github.io"
 COMMON = tuple(
@@ -212,12 +209,7 @@ def footprint(region: Region, tiles: Sequence[Tile]) -> BaseGeometry:
     union = shapely.union_all(region.outlines(tiles) if tiles else [box(*region.grid.boundingbox.bbox)])
     if region.config.products.clip and union.intersects(region.area_on_grid):
         union = union.intersection(region.area_on_grid)
-    to_degrees = crs_of(region.grid).transformer_to_crs(CRS("EPSG:4326"))
-
-    def move(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        return np.round(np.column_stack(to_degrees(points[:, 0], points[:, 1])), DECIMALS)
-
-    return shapely.orient_polygons(shapely.transform(union, move))
+    return shapely.orient_polygons(to_degrees(union, crs_of(region.grid), DECIMALS))
 
 
 def _geometry(outline: BaseGeometry) -> dict[str, Any]:

@@ -126,8 +126,9 @@ def open_job(
         if leftovers := folder.sweep():
             terminal.note(f"removed {leftovers} unfinished files of a run that was killed")
         # a wrong name is told before anything is spent; loading it takes seconds, which only who estimates waits for
-        check_estimator(opened)
-        if device is not None:
+        if device is None:
+            check_estimator(opened)
+        else:
             open_estimator(opened, device)
         try:
             with sigterm_is_ctrl_c(), explain_full_disk(folder), Pool(workers, scheduler, device or "cpu") as pool:

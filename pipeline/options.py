@@ -26,6 +26,18 @@ class Runtime(StrEnum):
     ncnn = "ncnn"
 
 
+RegionName = Annotated[
+    str, typer.Argument(metavar="REGION", help="A region file (.toml), or a name listed by `regions`.")
+]
+OutputUri = Annotated[
+    str | None, typer.Option("--output", help="Folder or URI (s3://, gs://) for the results; out/NAME by default.")
+]
+Workers = Annotated[
+    int | None, typer.Option(min=0, help="Worker processes; all cores by default, 0 = none, in this process.")
+]
+Scheduler = Annotated[str | None, typer.Option(help="Address of a running Dask scheduler, tcp://HOST:PORT.")]
+SourcePath = Annotated[str | None, typer.Option(help="Another folder or URI for source.kind = 'archive'.")]
+Project = Annotated[str | None, typer.Option(help="Google Cloud project, for source.kind = 'earthengine'.")]
 RuntimeName = Annotated[
     Runtime, typer.Option(help="What computes a network's convolutions; auto: the best that is installed.")
 ]

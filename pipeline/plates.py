@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -12,7 +11,7 @@ from odc.geo.geobox import GeoBox
 
 from pipeline import cube
 from pipeline.export import stack_name, unit_key, variable_name
-from pipeline.figures import draw_map
+from pipeline.figures import data_url, draw_map
 from pipeline.mosaic import Maps
 from pipeline.passes import Pair
 from pipeline.products import Product
@@ -56,7 +55,7 @@ class Plate:
     @property
     def src(self) -> str:
         """The picture as the page carries it."""
-        return f"data:image/png;base64,{base64.b64encode(self.image).decode()}"
+        return data_url(self.image)
 
 
 def reading_note(image: MapImage) -> str:

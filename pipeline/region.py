@@ -26,6 +26,7 @@ from pipeline.errors import CohmapError
 from pipeline.passes import Track
 
 SHIPPED = Path(__file__).resolve().parent.parent / "regions"
+DEGREES = CRS("EPSG:4326")
 
 
 @dataclass(frozen=True, order=True)
@@ -91,7 +92,10 @@ class Region:
     @cached_property
     def tiles(self) -> tuple[Tile, ...]:
         """Tiles that touch the area, row by row."""
-        tiles = list(self._all_tiles())
+        return self.touched(list(self._all_tiles()))
+
+    def touched(self, tiles: list[Tile]) -> tuple[Tile, ...]:
+        """Those of some tiles that touch the area."""
         shapely.prepare(self.area_on_grid)
         return tuple(
             tiles[index] for index in np.flatnonzero(shapely.intersects(self.area_on_grid, self.outlines(tiles)))
@@ -107,11 +111,6 @@ class Region:
     def window(self, tile: Tile) -> GeoBox:
         """The tile's own grid."""
         return self.grid[tile.rows, tile.cols]
-
-    def tile_outline(self, tile: Tile) -> BaseGeometry:
-        """The tile's outline in the grid's CRS."""
-        outline: BaseGeometry = self.outlines([tile])[0]
-        return outline
 
     def outlines(self, tiles: Sequence[Tile]) -> npt.NDArray[np.object_]:
         """Outlines of many tiles in the grid's CRS, in their order."""
@@ -281,10 +280,20 @@ def crs_of(grid: GeoBox) -> CRS:
 
 def to_crs(geometry: BaseGeometry, crs: CRS) -> BaseGeometry:
     """A geometry in EPSG:4326 moved to another CRS, its long edges densified so that they stay true."""
-    to_grid = CRS("EPSG:4326").transformer_to_crs(crs)
-    dense = shapely.segmentize(geometry, 0.05)
+    return moved(shapely.segmentize(geometry, 0.05), DEGREES, crs)
+
+
+def to_degrees(geometry: BaseGeometry, crs: CRS, decimals: int | None = None) -> BaseGeometry:
+    """A geometry moved to EPSG:4326, corner by corner, its coordinates rounded to so many decimals."""
+    return moved(geometry, crs, DEGREES, decimals)
+
+
+def moved(geometry: BaseGeometry, own: CRS, crs: CRS, decimals: int | None = None) -> BaseGeometry:
+    """A geometry moved from its CRS to another, corner by corner: what lies between two corners is straight in both."""
+    transform = own.transformer_to_crs(crs)
 
     def move(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        return np.column_stack(to_grid(points[:, 0], points[:, 1]))
+        placed = np.column_stack(transform(points[:, 0], points[:, 1]))
+        return placed if decimals is None else np.round(placed, decimals)
 
-    return shapely.transform(dense, move)
+    return shapely.transform(geometry, move)

@@ -7,15 +7,12 @@ an identical page. Links to maps and catalogue are relative to the output folder
 from __future__ import annotations
 
 import datetime as dt
-import importlib.resources
-import math
 import platform
 import shlex
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
-import jinja2
 import numpy as np
 
 from pipeline import __version__, catalog, plates, sampling
@@ -24,6 +21,7 @@ from pipeline.change.settings import Change
 from pipeline.closeups import close_ups
 from pipeline.figures import degrees_text, draw_by_baseline, draw_over_time
 from pipeline.mosaic import Maps, open_maps
+from pipeline.pages import percent, render
 from pipeline.plates import Plate, by_kind
 from pipeline.products import Product, load_products
 from pipeline.quicklook import MapImage, read_cog
@@ -65,8 +63,8 @@ def write_report(region: Region, folder: Folder, source: Source | None = None) -
     maps = open_maps(region, folder)
     truth = compare_with_truth(maps, products, source) if isinstance(source, KnowsTruth) else None
     content = describe(maps, products, truth)
-    folder.write_bytes(SUMMARY, _template("summary.html.j2").render(content).encode())
-    folder.write_bytes(ADDRESS, _template("report.html.j2").render(content).encode())
+    folder.write_bytes(SUMMARY, render("summary.html.j2", **content))
+    folder.write_bytes(ADDRESS, render("report.html.j2", **content))
     return folder.address(ADDRESS)
 
 
@@ -124,29 +122,6 @@ def describe(maps: Maps, products: Sequence[Product], truth: Verdict | None) -> 
         "notes": maps.stacks.notes,
         "tiles_sampled": sampling.TILES,
     }
-
-
-def _template(name: str) -> jinja2.Template:
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters.update(number=_number, signed=_signed, percent=_percent)
-    folder = importlib.resources.files("pipeline").joinpath("templates")
-    names = ("report.html.j2", "season.html.j2", "summary.html.j2")
-    environment.loader = jinja2.DictLoader({each: folder.joinpath(each).read_text(encoding="utf-8") for each in names})
-    return environment.get_template(name)
-
-
-def _number(value: float, decimals: int = 2) -> str:
-    return f"{value:.{decimals}f}" if math.isfinite(value) else "–"
-
-
-def _signed(value: float, decimals: int = 2) -> str:
-    return f"{round(value, decimals) + 0.0:+.{decimals}f}"  # adding nought turns -0.00 into +0.00
-
-
-def _percent(value: float, decimals: int = 0) -> str:
-    return f"{100 * value:.{decimals}f}%" if math.isfinite(value) else "–"
 
 
 def _band_order(region: Region, polarisation: str) -> int:
@@ -214,13 +189,13 @@ def _findings(rows: Sequence[PairSummary], scores: Sequence[Product]) -> list[st
         sentences = ["No pair has data."]
     covered = float(np.mean([row.valid for row in rows]))
     if covered < WELL_COVERED:
-        sentences.append(f"The mean pair covers {_percent(covered, 1)} of the region's tiles; the rest holds no data.")
+        sentences.append(f"The mean pair covers {percent(covered, 1)} of the region's tiles; the rest holds no data.")
     for product in scores[: plates.MOST_COMPARISONS]:
         facts = product.properties
         sentences.append(
-            f"{product.title}: {_percent(facts['flagged_share'], 1)} of the pixels are flagged, in areas of at "
+            f"{product.title}: {percent(facts['flagged_share'], 1)} of the pixels are flagged, in areas of at "
             f"least {facts['minimum_hectares']:g} ha; chance alone would flag "
-            f"{_percent(facts['false_alarm_rate'], 1)} of the pixels before small areas are dropped."
+            f"{percent(facts['false_alarm_rate'], 1)} of the pixels before small areas are dropped."
         )
     return sentences
 

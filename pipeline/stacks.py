@@ -43,6 +43,10 @@ class Stacks:
         shares = self._valid(pair)
         return [tile for tile in self.region.tiles if shares[tile.row, tile.col] > 0]
 
+    def holds(self, track: Track, pass_id: str) -> bool:
+        """Whether any pixel of the pass is exported."""
+        return bool(self._of_pass(track, pass_id).valid.any())
+
     def valid_share(self, pair: Pair, tile: Tile) -> float:
         """Share of the tile's pixels with data, in the pass that has fewer."""
         return float(self._valid(pair)[tile.row, tile.col])
@@ -94,8 +98,6 @@ def open_stacks(region: Region, folder: Folder) -> Stacks:
     stacks = Stacks(region, folder, Ledger(folder, export.STAGE))
     if not folder.exists(export.TRACKS):
         raise CohmapError(f"nothing is exported in {folder} yet; run `cohmap export` first")
-    # A pass that was never read, or holds no pixel, would be the neighbour of two others and pair with none.
-    held = {record["key"].rsplit("/", 1)[0] for record in stacks.exported if record["valid"] > 0}
     members: dict[Track, list[tuple[str, dt.datetime]]] = {}
     rule = region.config.passes
     for record in folder.read_json(export.TRACKS):
@@ -113,7 +115,8 @@ def open_stacks(region: Region, folder: Folder) -> Stacks:
             if not (late or early):
                 members.setdefault(track, []).append((entry_id, start))
     for track, found in members.items():
-        members[track] = [member for member in found if pass_key(track, member[0]) in held] or found
+        # a pass that was never read, or holds no pixel, would be the neighbour of two others and pair with none
+        members[track] = [member for member in found if stacks.holds(track, member[0])] or found
     if not members:
         raise CohmapError(f"the stacks in {folder} hold no pass that [passes] asks for; run `cohmap export` again")
     stacks.pairs, stacks.notes = pair_tracks(region, members)

@@ -14,7 +14,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import fsspec
 from fsspec.core import url_to_fs
 from zarr.abc.store import Store
 from zarr.storage import FsspecStore, LocalStore
@@ -285,9 +284,3 @@ def fsync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def open_bytes(uri: str) -> bytes:
-    """Content of any path or URI."""
-    with fsspec.open(uri, "rb") as stream:
-        return bytes(stream.read())

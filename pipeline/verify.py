@@ -101,7 +101,7 @@ def _listed(
     there = tuple(each for each in variables if each in opened.group)
     for position, entry in enumerate(opened.entries):
         for tile in region.tiles:
-            key = f"{track}/{entry['id']}/{tile.key}"
+            key = export.unit_key(track, entry["id"], tile)
             if found := ledger.checksum(key):
                 yield _Unit(opened, there, position, tile, key, found)
 

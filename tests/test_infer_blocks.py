@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from models.coherence.blocks import SIDE
 from pipeline import cube
 from pipeline import infer as stage
 from pipeline.compute import Pool
 from pipeline.config import parse
 from pipeline.export import export
 from pipeline.infer import infer
-from pipeline.infer_blocks import BLOCK, BlockTask, TileDone, block_of, estimate_block
+from pipeline.infer_blocks import BlockTask, TileDone, block_of, estimate_block
 from pipeline.ledger import Ledger
 from pipeline.plan import make_plan
 from pipeline.progress import Silent
@@ -55,11 +56,11 @@ def made(folder: Path, out: Path) -> dict[str, str]:
 
 def test_tiles_of_a_block_are_neighbours() -> None:
     shape = (5000, 5000)
-    per_side = BLOCK // 256
+    per_side = SIDE // 256
     blocks = {block_of(Tile(row, col, 256, shape)) for row in range(per_side) for col in range(per_side)}
-    assert blocks == {Tile(0, 0, BLOCK, shape)}
-    assert block_of(Tile(per_side, 0, 256, shape)) == Tile(1, 0, BLOCK, shape)
-    large = Tile(1, 2, 2 * BLOCK, shape)
+    assert blocks == {Tile(0, 0, SIDE, shape)}
+    assert block_of(Tile(per_side, 0, 256, shape)) == Tile(1, 0, SIDE, shape)
+    large = Tile(1, 2, 2 * SIDE, shape)
     assert block_of(large) == large
 
 

@@ -28,8 +28,8 @@ from shapely.geometry import box
 from pipeline.errors import CohmapError
 from pipeline.map.notebook import write_notebook
 from pipeline.map.overlays import (
-    DROPPED,
     PIXELS,
+    clear,
     corners,
     draw_overlay,
     legend,
@@ -40,7 +40,7 @@ from pipeline.map.overlays import (
 from pipeline.map.panel import tile_lines
 from pipeline.map.viewer import build_map, view_of
 from pipeline.products import load_products
-from pipeline.quicklook import COHERENCE, MapImage, score_style
+from pipeline.quicklook import CHANGED, COHERENCE, MapImage, score_style
 from pipeline.region import Region, crs_of
 from pipeline.storage import Folder
 from tests.conftest import Command
@@ -139,7 +139,7 @@ def test_a_picture_has_the_styles_colours_and_is_clear_where_nothing_is_known() 
 
 
 def test_a_mask_hides_nothing_but_what_dropped() -> None:
-    pixels = rgba_of(transparent_png(image_of([[0, 1, math.nan]]), DROPPED))[0]
+    pixels = rgba_of(transparent_png(image_of([[0, 1, math.nan]]), clear(CHANGED)))[0]
     assert pixels[:, 3].tolist() == [0, 255, 0]
 
 
@@ -149,7 +149,7 @@ def test_legends_name_ends_and_classes() -> None:
     score = legend(score_style(image_of([[-9.0, 9.0]])))
     assert "≤ -9" in score
     assert "≥ 9" in score
-    assert "change" in legend(DROPPED)
+    assert "change" in legend(clear(CHANGED))
     assert "&lt;b&gt;" in legend(replace(COHERENCE, label="<b>"))
 
 

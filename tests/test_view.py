@@ -8,7 +8,6 @@ import math
 import os
 import shutil
 import signal
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from pathlib import Path
 from urllib.request import ProxyHandler, build_opener
 
 import numpy as np
+import pyogrio
 import pytest
 import rasterio
 import shapely
@@ -291,19 +291,11 @@ def test_polygons_come_from_geojson_and_say_what_they_are(page: Handled) -> None
 
 
 def write_geopackage(path: Path, shape: BaseGeometry, system: int) -> None:
-    """The tables of OGC 12-128 that tell of geometries, with one row."""
-    header = (
-        b"GP" + bytes([0, 0b00000011]) + system.to_bytes(4, "little") + np.asarray(shape.bounds)[[0, 2, 1, 3]].tobytes()
+    columns = [np.array([4.25]), np.array(["2023-02-15"], object)]
+    packed = np.array([shapely.to_wkb(shape)], object)
+    pyogrio.raw.write(
+        path, packed, columns, ["score", "date"], layer='odd "name', crs=f"EPSG:{system}", geometry_type="Polygon"
     )
-    with sqlite3.connect(path) as database:
-        database.execute("CREATE TABLE gpkg_geometry_columns (table_name, column_name)")
-        database.execute("CREATE TABLE gpkg_spatial_ref_sys (srs_id, organization, organization_coordsys_id)")
-        database.execute('CREATE TABLE "odd ""name" (fid INTEGER, geom BLOB, score REAL, date TEXT)')
-        database.execute("INSERT INTO gpkg_geometry_columns VALUES ('odd \"name', 'geom')")
-        database.execute("INSERT INTO gpkg_spatial_ref_sys VALUES (?, 'EPSG', ?)", (system, system))
-        row = (1, header + shapely.to_wkb(shape), 4.25, "2023-02-15")
-        database.execute('INSERT INTO "odd ""name" VALUES (?, ?, ?, ?)', row)
-    database.close()
 
 
 def test_a_geopackage_is_read_where_no_geojson_stands_beside_it(tmp_path: Path) -> None:

@@ -111,6 +111,12 @@ def intensity_scores(scene: Scene, targets: Sequence[Target]) -> list[FloatArray
     ]
 
 
+def raw_scores(scene: Scene, targets: Sequence[Target]) -> list[tuple[FloatArray, FloatArray | None]]:
+    """Coherence's and intensity's raw score of each target; None for the second where the scene has no images."""
+    intensity = intensity_scores(scene, targets) if scene.images else [None] * len(targets)
+    return list(zip(coherence_scores(scene, targets), intensity, strict=True))
+
+
 def combined(coherence: FloatArray, intensity: FloatArray | None, nulls: Sequence[Null]) -> FloatArray:
     """Both opinions as one score, averaged over the neighbourhood; raw scores in, and the nulls of each."""
     opinions = [nulls[0].normal(coherence)]

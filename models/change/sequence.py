@@ -6,6 +6,7 @@ An update needs the state and the new pass only, so a pass that comes later cont
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -35,6 +36,18 @@ HIGH = 1 / 20
 CONFIRMED_AFTER, ENDED_AFTER = 3, 2
 # The cumulative sum forgets this much of a normal score at every pass (Page 1954: half the shift that it looks for).
 DRIFT = 1.0
+
+_FIRST_DAY = dt.date(1970, 1, 1)
+
+
+def day_number(day: dt.date) -> int:
+    """Days since 1970-01-01, as states count them."""
+    return (day - _FIRST_DAY).days
+
+
+def day_of(number: int) -> dt.date:
+    """The day of a number of days since 1970-01-01."""
+    return _FIRST_DAY + dt.timedelta(days=number)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,11 @@ need more memory, and the caches of a CPU hold them less well.
 Window = tuple[slice, slice]
 
 
+def tiles_along(tile: int) -> int:
+    """How many tiles of this side stand along each side of a block of whole tiles: as many as fit, and one at least."""
+    return max(SIDE // tile, 1)
+
+
 def blocks(shape: tuple[int, int], halo: int, side: int = SIDE) -> Iterator[tuple[Window, Window, Window]]:
     """Each block in the image, the same with its halo as far as the image goes, and where it lies in that.
 

@@ -7,7 +7,7 @@ from torch import nn
 from models.coherence.network import Block, CoherenceNetwork
 from models.coherence.published import PublishedNetwork
 from models.runtimes.graph import ENTRANCE, Graph
-from models.runtimes.published import published_graph
+from models.runtimes.published import published_graph, the_conv
 
 
 def trunk_graph(network: CoherenceNetwork | PublishedNetwork) -> Graph:
@@ -19,12 +19,12 @@ def trunk_graph(network: CoherenceNetwork | PublishedNetwork) -> Graph:
     skips: list[str] = []
     for level, blocks in enumerate(network.encoder):
         if level:
-            inner = graph.conv(inner, _conv(network.down[level - 1]), rectified=True)
+            inner = graph.conv(inner, the_conv(network.down[level - 1]), rectified=True)
         inner = _blocks(graph, inner, blocks)
         skips.append(inner)
     skips.pop()
     for narrow, blocks in zip(reversed(network.up), reversed(network.decoder), strict=True):
-        larger = graph.apply("enlarge", graph.conv(inner, _conv(narrow)))
+        larger = graph.apply("enlarge", graph.conv(inner, the_conv(narrow)))
         inner = _blocks(graph, graph.apply("add", skips.pop(), larger), blocks)
     graph.conv(inner, network.leave)
     return graph
@@ -37,8 +37,3 @@ def _blocks(graph: Graph, image: str, blocks: nn.Module) -> str:
         inner = graph.conv(inner, block.second, norm=block.second_norm)
         image = graph.apply("relu", graph.apply("add", image, inner))
     return image
-
-
-def _conv(module: object) -> nn.Conv2d:
-    assert isinstance(module, nn.Conv2d)  # noqa: S101 - for the type checker
-    return module

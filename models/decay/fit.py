@@ -17,6 +17,7 @@ import numpy.typing as npt
 from models.decay.curve import coherence_at, renewal
 from models.decay.response import IDENTITY, Response
 from models.errors import ModelError
+from models.estimator import LEAST_SIGMA
 
 FloatArray = npt.NDArray[np.float32]
 DoubleArray = npt.NDArray[np.float64]
@@ -37,7 +38,6 @@ RESOLVED = 4.0
 # Above this reduced chi-square the points don't lie on such a curve.
 ODD = 4.0
 FEWEST = 3
-LEAST_SIGMA = 1e-3
 
 
 class Quality(IntEnum):

@@ -7,9 +7,9 @@ import warnings
 import numpy as np
 import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float32]
+from models.estimator import LEAST_SIGMA
 
-LEAST_SIGMA = 1e-3
+FloatArray = npt.NDArray[np.float32]
 
 
 def combine(coherence: FloatArray, sigma: FloatArray) -> FloatArray:

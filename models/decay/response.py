@@ -8,7 +8,6 @@ out over the pairs of a pixel: texture and neighbours are the same in every pair
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -66,11 +65,6 @@ class Response:
     def to_json(self) -> dict[str, list[float]]:
         """As JSON can say it."""
         return {"truth": list(self.truth), "reading": list(self.reading), "spread": list(self.spread)}
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Response:
-        """Back from `to_json`."""
-        return cls(tuple(data["truth"]), tuple(data["reading"]), tuple(data["spread"]))
 
 
 IDENTITY = Response((0.0, 1.0), (0.0, 1.0), (0.0, 0.0))

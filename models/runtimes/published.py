@@ -20,7 +20,7 @@ def published_graph(network: ResidualUNet) -> Graph:
     skips.pop()
     for upsampling, block in zip(network.upsampling, network.decoder, strict=True):
         enlarged = graph.apply("enlarge", inner)
-        larger = graph.conv(enlarged, _conv(upsampling.conv), rectified=True, after=1)  # Keras' "same"
+        larger = graph.conv(enlarged, the_conv(upsampling.conv), rectified=True, after=1)  # Keras' "same"
         inner = _residual_block(graph, graph.apply("concat", skips.pop(), larger), _residual(block))
     heads = [graph.conv(inner, head) for head in (network.mean, network.log_variance)]
     graph.apply("concat", *heads)
@@ -38,6 +38,7 @@ def _residual(module: nn.Module) -> ResidualBlock:
     return module
 
 
-def _conv(module: object) -> nn.Conv2d:
+def the_conv(module: object) -> nn.Conv2d:
+    """A module that is a convolution."""
     assert isinstance(module, nn.Conv2d)  # noqa: S101 - for the type checker
     return module

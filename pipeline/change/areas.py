@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +16,7 @@ from models.change.sequence import (
     NAMES,
     PROVISIONAL_HIGH,
     PROVISIONAL_LOW,
+    day_of,
 )
 from pipeline import __version__
 from pipeline.change import event
@@ -80,9 +80,9 @@ def monitor_row(number: int, area: Area, work: Work, product: Product) -> dict[s
     """Attributes of one area that monitoring found; dates and state are those of most of its pixels."""
     return {
         **_common(number, area, work, product),
-        "date": _date(area.commonest("date")),
-        "date_before": _date(area.commonest("before")),
-        "date_first": _date(min(area.classes["date"])),
+        "date": str(day_of(area.commonest("date"))),
+        "date_before": str(day_of(area.commonest("before"))),
+        "date_first": str(day_of(min(area.classes["date"]))),
         "state": area.commonest("state"),
         "state_name": NAMES[area.commonest("state")],
         "score": _rounded(area.mean("confidence")),
@@ -110,10 +110,6 @@ def _made_by(product: Product) -> dict[str, Any]:
         "estimator": product.estimator,
         "software": f"cohmap {__version__}",
     }
-
-
-def _date(days: int) -> str:
-    return str(dt.date(1970, 1, 1) + dt.timedelta(days=days))
 
 
 def _rounded(value: float) -> float:

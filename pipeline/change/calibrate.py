@@ -10,12 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.change.evidence import Target, coherence_scores, combined, intensity_scores
+from models.change.evidence import Target, combined, raw_scores
 from models.change.null import Bulk, IntArray, Null, count, measure_bulk, nothing_counted
 from pipeline.change.design import MONITOR
 from pipeline.change.work import INSIDE, Work, inputs, read
 from pipeline.compute import Pool
-from pipeline.cube import FloatArray
 from pipeline.ledger import Ledger, digest
 from pipeline.mosaic import Maps
 from pipeline.progress import Progress
@@ -52,14 +51,6 @@ class _Task:
     targets: tuple[Target, ...]
     opinions: Nulls | None = None
     combined: Null | None = None
-
-
-def raw_scores(work: Work, tile: Tile, targets: tuple[Target, ...]) -> list[tuple[FloatArray, FloatArray | None]]:
-    """Coherence's and intensity's raw score of each target, with the margin."""
-    scene, moved = read(work, tile, targets)
-    coherence = coherence_scores(scene, moved)
-    intensity = intensity_scores(scene, moved) if work.intensity else [None] * len(moved)
-    return list(zip(coherence, intensity, strict=True))
 
 
 def calibrate(
@@ -110,15 +101,15 @@ def _count_group(
     spread = np.sqrt(max(xx * n - x * x, 0.0) * max(yy * n - y * y, 0.0))
     correlation = float((xy * n - x * y) / spread) if spread > 0 else 0.0
     return {
-        "opinions": [_sparse(counts) for counts in raw],
-        "combined": _sparse(both),
+        "opinions": [sparse(counts) for counts in raw],
+        "combined": sparse(both),
         "correlation": round(correlation, 4),
     }
 
 
 def _count_raw(task: _Task) -> list[IntArray]:
     counts = [nothing_counted() for _ in range(2 if task.work.intensity else 1)]
-    for scores in raw_scores(task.work, task.tile, task.targets):
+    for scores in raw_scores(*read(task.work, task.tile, task.targets)):
         counts = [
             total + count(score[INSIDE]) for total, score in zip(counts, scores, strict=False) if score is not None
         ]
@@ -128,7 +119,7 @@ def _count_raw(task: _Task) -> list[IntArray]:
 def _count_both(task: _Task) -> tuple[IntArray, np.ndarray[tuple[int], np.dtype[np.float64]]]:
     assert task.opinions is not None  # noqa: S101 - the second pass has them
     counts, sums = nothing_counted(), np.zeros(6)
-    for coherence, intensity in raw_scores(task.work, task.tile, task.targets):
+    for coherence, intensity in raw_scores(*read(task.work, task.tile, task.targets)):
         counts += count(combined(coherence, intensity, task.opinions)[INSIDE])
         if intensity is not None:
             x, y = task.opinions[0].normal(coherence[INSIDE]), task.opinions[1].normal(intensity[INSIDE])
@@ -141,11 +132,11 @@ def _count_both(task: _Task) -> tuple[IntArray, np.ndarray[tuple[int], np.dtype[
 def _count_final(task: _Task) -> IntArray:
     assert task.opinions is not None  # noqa: S101 - given above
     assert task.combined is not None  # noqa: S101
-    ((coherence, intensity),) = raw_scores(task.work, task.tile, task.targets)
+    ((coherence, intensity),) = raw_scores(*read(task.work, task.tile, task.targets))
     return count(task.combined.normal(combined(coherence, intensity, task.opinions))[INSIDE])
 
 
-def _sparse(counts: IntArray) -> list[list[int]]:
+def sparse(counts: IntArray) -> list[list[int]]:
     """Counts as JSON can say them in short: where they aren't nought, and what they are."""
     there = np.flatnonzero(counts)
     return [there.tolist(), counts[there].tolist()]
@@ -153,7 +144,7 @@ def _sparse(counts: IntArray) -> list[list[int]]:
 
 def _from_record(record: Mapping[str, object], work: Work) -> Calibration:
     def dense(stored: object) -> Null:
-        assert isinstance(stored, list)  # noqa: S101 - by _sparse
+        assert isinstance(stored, list)  # noqa: S101 - by sparse
         counts = nothing_counted()
         counts[stored[0]] = stored[1]
         return Null(counts)

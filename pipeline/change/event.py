@@ -9,12 +9,12 @@ from scipy import special
 
 from models.change.departure import normal_mean
 from models.change.discovery import count_p
-from models.change.evidence import combined
+from models.change.evidence import combined, raw_scores
 from models.change.null import Bulk
 from pipeline import cube
-from pipeline.change.calibrate import Calibration, raw_scores
+from pipeline.change.calibrate import Calibration, sparse
 from pipeline.change.tilefile import write_tile
-from pipeline.change.work import INSIDE, Work
+from pipeline.change.work import INSIDE, Work, read
 from pipeline.cube import FloatArray
 from pipeline.infer import maps_name
 from pipeline.products import Band
@@ -53,7 +53,7 @@ def run_event(task: EventTask) -> dict[str, object]:
     """On a worker: write the tile's bands; gives its p-values, counted."""
     work, tile = task.work, task.tile
     design = work.design
-    ((coherence, intensity),) = raw_scores(work, tile, (design.tests[0].target,))
+    ((coherence, intensity),) = raw_scores(*read(work, tile, (design.tests[0].target,)))
     opinions = task.calibration.opinions
     score = task.bulk.corrected(task.calibration.combined.normal(combined(coherence, intensity, opinions)))[INSIDE]
     before, across, after = (_mean(work, tile, pairs) for pairs in (design.normal, design.tested, design.after))
@@ -73,9 +73,7 @@ def run_event(task: EventTask) -> dict[str, object]:
         ]
     ).astype(np.float32)
     write_tile(work.folder, work.name, tile, {"bands": bands})
-    counts = count_p(bands[1])
-    there = np.flatnonzero(counts)
-    return {"p": [there.tolist(), counts[there].tolist()]}
+    return {"p": sparse(count_p(bands[1]))}
 
 
 def _mean(work: Work, tile: Tile, pairs: tuple[object, ...]) -> FloatArray:

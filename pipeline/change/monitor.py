@@ -7,15 +7,16 @@ estimators do that look at further dates, the tile goes back to the last state b
 
 from __future__ import annotations
 
-import datetime as dt
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from models.change.evidence import coherence_loss, combined
+from models.change.evidence import coherence_loss, combined, raw_scores
 from models.change.null import Bulk
-from models.change.sequence import NAMES, UNKNOWN, State, nothing_known, update
-from pipeline.change.calibrate import Calibration, raw_scores
+from models.change.sequence import NAMES, UNKNOWN, State, day_number, nothing_known, update
+from pipeline.change.calibrate import Calibration
 from pipeline.change.design import Test
 from pipeline.change.tilefile import read_tile, tile_name, write_tile
 from pipeline.change.work import INSIDE, Work, read
@@ -61,11 +62,6 @@ class MonitorTask:
         return self.chain[-1]
 
 
-def day_number(day: dt.date) -> int:
-    """Days since 1970-01-01."""
-    return (day - dt.date(1970, 1, 1)).days
-
-
 def run_monitor(task: MonitorTask) -> dict[str, object]:
     """On a worker: continue the tile's states to the last pass; gives how many passes were taken anew."""
     state, done, history, kept = _resume(task)
@@ -85,10 +81,10 @@ def run_monitor(task: MonitorTask) -> dict[str, object]:
 
 def _advance(task: MonitorTask, test: Test, number: int, state: State) -> State:
     work, group = task.work, task.calibrations[test.group]
-    ((coherence, intensity),) = raw_scores(work, task.tile, (test.target,))
+    scene, targets = read(work, task.tile, (test.target,))
+    ((coherence, intensity),) = raw_scores(scene, targets)
     normal = group.combined.normal(combined(coherence, intensity, group.opinions))[INSIDE]
-    scene, (moved,) = read(work, task.tile, (test.target,), images=False)
-    loss = coherence_loss(scene, moved)[INSIDE]
+    loss = coherence_loss(scene, targets[0])[INSIDE]
     return update(state, task.bulks[number].corrected(normal), loss, day_number(test.visit.day), task.rate)
 
 
@@ -109,24 +105,28 @@ def _resume(task: MonitorTask) -> Resumed:
     true = 0
     while true < min(len(chain), len(task.chain)) and chain[true] == task.chain[true]:
         true += 1
-    there = sorted({int(key.split("/")[0]) for key in stored if "/" in key})
-    usable = [number for number in there if number < true]
-    if not usable:
+    states = {number: state for number, state in _stored_states(stored).items() if number < true}
+    if not states:
         return nothing
-    states = {
-        number: State(**{key.split("/")[1]: values for key, values in stored.items() if key.startswith(f"{number}/")})  # type: ignore[arg-type]
-        for number in usable
-    }
-    last = usable[-1]
+    last = max(states)
     return states[last], last + 1, stored["history"][: last + 1].astype(np.int64), states
 
 
 def last_state(work: Work, tile: Tile) -> tuple[State, np.ndarray[tuple[int, int], np.dtype[np.int64]]]:
     """The newest state of a tile, and how many pixels were in each state after each pass."""
     stored = read_tile(work.folder, work.name, tile)
-    last = max(int(key.split("/")[0]) for key in stored if "/" in key)
-    values = {key.split("/")[1]: array for key, array in stored.items() if key.startswith(f"{last}/")}
-    return State(**values), stored["history"].astype(np.int64)  # type: ignore[arg-type]
+    states = _stored_states(stored)
+    return states[max(states)], stored["history"].astype(np.int64)
+
+
+def _stored_states(stored: Mapping[str, np.ndarray[Any, Any]]) -> dict[int, State]:
+    """The states in a tile's file, by pass: its arrays are called ``PASS/FIELD``."""
+    found: dict[int, dict[str, Any]] = {}
+    for key, values in stored.items():
+        if "/" in key:
+            number, name = key.split("/")
+            found.setdefault(int(number), {})[name] = values
+    return {number: State(**arrays) for number, arrays in found.items()}
 
 
 def _count_states(state: State) -> np.ndarray[tuple[int], np.dtype[np.int64]]:

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
-import importlib.resources
 import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import jinja2
 import matplotlib as mpl
 import matplotlib.dates
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from models.change.sequence import NAMES
+from models.change.sequence import NAMES, day_of
 from pipeline.figures import DPI, FAINT, INK, RULE, draw_map, to_png
 from pipeline.plates import Plate, reading_note
 from pipeline.products import Product
@@ -52,18 +50,11 @@ class Found:
     areas: tuple[Mapping[str, Any], ...]
 
 
-def change_section(folder: Folder, products: Sequence[Product]) -> str:
-    """The section as HTML; nothing where no area of change was looked for."""
+def change_section(folder: Folder, products: Sequence[Product]) -> tuple[Found, ...]:
+    """What the section shows, by track; nothing where no area of change was looked for."""
     shown = [product for product in products if product.kind in {"change-mask", "change-state"} and product.files]
     by_id = {product.id: product for product in products}
-    found = [Found(each, _plates(folder, each, by_id), _largest(folder, each)) for each in shown]
-    if not found:
-        return ""
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    source = importlib.resources.files("pipeline").joinpath("templates/change.html.j2").read_text(encoding="utf-8")
-    return environment.from_string(source).render(found=found, most=MOST_AREAS)
+    return tuple(Found(each, _plates(folder, each, by_id), _largest(folder, each)) for each in shown)
 
 
 def _plates(folder: Folder, product: Product, by_id: Mapping[str, Product]) -> tuple[Plate, ...]:
@@ -87,8 +78,7 @@ def _plates(folder: Folder, product: Product, by_id: Mapping[str, Product]) -> t
         dates = read_cog(folder.address(score.path), band=3)
         if not dates.is_empty:
             low, high = dates.percentile(0), dates.percentile(100)
-            day = dt.date(1970, 1, 1)
-            ends = [day + dt.timedelta(days=round(each)) for each in (low, high)]
+            ends = [day_of(round(each)) for each in (low, high)]
             style = Style("days since 1970-01-01", "viridis", low, max(high, low + 1))
             caption = f"Pass of the first detection, {ends[0]} to {ends[1]}, where one is open or confirmed."
             plates.append(Plate(draw_map(dates, style, "Date of change"), "Date of change", caption, score.path))

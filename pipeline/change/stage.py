@@ -29,6 +29,7 @@ from pipeline.change.work import Work, inputs, make_work
 from pipeline.compute import Pool
 from pipeline.errors import CohmapError
 from pipeline.export import Outcome
+from pipeline.infer import map_key
 from pipeline.ledger import Ledger, digest
 from pipeline.mosaic import Maps, open_maps
 from pipeline.products import Product, save_index
@@ -81,7 +82,7 @@ def _run_track(
     if rule.event is not None:
         tasks = _event_tasks(maps, work, tiles, groups, bulks, null_digest)
     else:
-        tasks = [_monitor_task(maps, work, tile, groups, bulks, rule) for tile in tiles]
+        tasks = _monitor_tasks(maps, work, tiles, groups, bulks, rule)
     todo = [
         task
         for task in tasks
@@ -113,7 +114,6 @@ def _event_tasks(
 ) -> list[EventTask]:
     (test,) = work.design.tests
     bulk = bulks[test.visit.id]
-    after = [f"{pair.track}/{pair.id}" for pair in work.design.after]
     return [
         EventTask(
             work=work,
@@ -125,37 +125,38 @@ def _event_tasks(
                 null_digest,
                 repr(bulk),
                 inputs(maps, work, tile, (test.target,)),
-                [maps.ledger.checksum(f"{pair}/{tile.key}") for pair in after],
+                [maps.ledger.checksum(map_key(pair, tile)) for pair in work.design.after],
             ),
         )
         for tile in tiles
     ]
 
 
-def _monitor_task(
-    maps: Maps,
-    work: Work,
-    tile: Tile,
-    groups: list[Calibration],
-    bulks: dict[str, Bulk],
-    rule: Change,
-) -> MonitorTask:
-    chain: list[str] = []
-    for test in work.design.tests:
-        group = digest(
-            [repr(each.counts.tolist()) for each in (*groups[test.group].opinions, groups[test.group].combined)]
+def _monitor_tasks(
+    maps: Maps, work: Work, tiles: Sequence[Tile], groups: list[Calibration], bulks: dict[str, Bulk], rule: Change
+) -> list[MonitorTask]:
+    counted = [digest([repr(each.counts.tolist()) for each in (*one.opinions, one.combined)]) for one in groups]
+
+    def chain(tile: Tile) -> tuple[str, ...]:
+        links: list[str] = []
+        for test in work.design.tests:
+            pixels, bulk = inputs(maps, work, tile, (test.target,)), repr(bulks[test.visit.id])
+            link = pixels, counted[test.group], bulk, rule.false_alarm_rate
+            links.append(digest(links[-1] if links else "", str(test.visit.start), link))
+        return tuple(links)
+
+    return [
+        MonitorTask(
+            work=work,
+            tile=tile,
+            calibrations=tuple(groups),
+            bulks=tuple(bulks[test.visit.id] for test in work.design.tests),
+            chain=chain(tile),
+            rate=rule.false_alarm_rate,
+            key=f"{work.name}/{tile.key}",
         )
-        link = inputs(maps, work, tile, (test.target,)), group, repr(bulks[test.visit.id]), rule.false_alarm_rate
-        chain.append(digest(chain[-1] if chain else "", str(test.visit.start), link))
-    return MonitorTask(
-        work=work,
-        tile=tile,
-        calibrations=tuple(groups),
-        bulks=tuple(bulks[test.visit.id] for test in work.design.tests),
-        chain=tuple(chain),
-        rate=rule.false_alarm_rate,
-        key=f"{work.name}/{tile.key}",
-    )
+        for tile in tiles
+    ]
 
 
 def _collect(pool: Pool, tasks: list[AreaTask], find: Any, least_pixels: float) -> list[Area]:

@@ -11,12 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import pyogrio
 import shapely
-from odc.geo import CRS
 from odc.geo.geobox import GeoBox
 from shapely.geometry import MultiPolygon
 from shapely.geometry.base import BaseGeometry
 
-from pipeline.region import crs_of
+from pipeline.region import crs_of, to_degrees
 from pipeline.storage import Folder
 
 # The time of writing stands in every GeoPackage; a fixed one makes equal content equal bytes.
@@ -73,17 +72,13 @@ def _column(values: list[Any]) -> npt.NDArray[Any]:
 
 
 def _geojson(outlines: Sequence[BaseGeometry], rows: Sequence[Mapping[str, Any]], grid: GeoBox) -> bytes:
-    to_degrees = crs_of(grid).transformer_to_crs(CRS("EPSG:4326"))
-
-    def move(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        return np.round(np.column_stack(to_degrees(points[:, 0], points[:, 1])), DECIMALS)
-
+    crs = crs_of(grid)
     features = [
         {
             "type": "Feature",
             "id": row["id"],
             "properties": {name: None if isinstance(v, float) and not np.isfinite(v) else v for name, v in row.items()},
-            "geometry": json.loads(shapely.to_geojson(shapely.orient_polygons(shapely.transform(outline, move)))),
+            "geometry": json.loads(shapely.to_geojson(shapely.orient_polygons(to_degrees(outline, crs, DECIMALS)))),
         }
         for outline, row in zip(outlines, rows, strict=True)
     ]

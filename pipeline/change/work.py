@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 import numpy as np
 
@@ -15,7 +14,7 @@ from pipeline import cube
 from pipeline.change.design import Design
 from pipeline.cube import FloatArray
 from pipeline.export import stack_name, variable_name
-from pipeline.infer import maps_name
+from pipeline.infer import map_key, maps_name
 from pipeline.ledger import digest
 from pipeline.mosaic import Maps
 from pipeline.region import Region, Tile
@@ -26,7 +25,6 @@ VERSION = 1
 # Pixels around a tile that its scores depend on, and pixels around these that the averaged images depend on.
 HALO, WINDOW_HALO = NEIGHBOURHOOD // 2, WINDOW // 2
 INSIDE = np.s_[HALO:-HALO, HALO:-HALO]
-Array = TypeVar("Array", bound=np.ndarray)
 
 
 @dataclass(frozen=True)
@@ -75,10 +73,10 @@ def make_work(maps: Maps, design: Design) -> Work:
     )
 
 
-def read(work: Work, tile: Tile, targets: Sequence[Target], *, images: bool = True) -> tuple[Scene, list[Target]]:
+def read(work: Work, tile: Tile, targets: Sequence[Target]) -> tuple[Scene, list[Target]]:
     """All that the targets need of one tile and `HALO` pixels around it, and the targets counting in it."""
     pairs = sorted({n for t in targets for like in t.baselines for one in like for n in (one.pair, *one.normal)})
-    visits = sorted({n for t in targets for n in (t.image, *t.others)}) if work.intensity and images else []
+    visits = sorted({n for t in targets for n in (t.image, *t.others)}) if work.intensity else []
     maps = cube.Cube(work.folder, maps_name(work.design.track))
 
     def layers(quantity: str, band: str) -> FloatArray:
@@ -121,9 +119,7 @@ def inputs(maps: Maps, work: Work, tile: Tile, targets: Sequence[Target]) -> str
         for row in range(tile.row - 1, tile.row + 2)
         for col in range(tile.col - 1, tile.col + 2)
     ]
-    found: list[object] = [
-        [maps.ledger.checksum(f"{design.track}/{design.pairs[n].id}/{each.key}") for each in around] for n in pairs
-    ]
+    found: list[object] = [[maps.ledger.checksum(map_key(design.pairs[n], each)) for each in around] for n in pairs]
     if work.intensity:
         visits = sorted({n for t in targets for n in (t.image, *t.others)})
         found.append([maps.stacks.inputs(design.track, design.visits[n].id, tile, 1) for n in visits])

@@ -23,7 +23,7 @@ from models.phase_noise import displacement_deviation, phase_deviation
 from pipeline.coverage.ground import OTHER
 from pipeline.coverage.settings import Coverage
 from pipeline.coverage.summary import ALL
-from pipeline.figures import DPI, EVENT, FAINT, INK, RULE, to_png
+from pipeline.figures import COLOURS, DPI, EVENT, FAINT, INK, RULE, to_png
 from pipeline.quicklook import NO_DATA, MapImage
 
 SHOWN = (
@@ -35,8 +35,6 @@ SHOWN = (
 )
 # Further studies are in the table and in their own maps.
 MOST_ROWS = 6
-# Okabe and Ito's colours, told apart by readers with any colour vision.
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 
 
 def draw_maps(images: Mapping[str, Mapping[str, MapImage]], area: BaseGeometry, title: str) -> bytes:

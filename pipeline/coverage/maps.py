@@ -42,14 +42,13 @@ def map_bands(settings: Coverage) -> tuple[Band, ...]:
     )
 
 
-def blocks_of(region: Region) -> list[Tile]:
+def blocks_of(region: Region) -> tuple[Tile, ...]:
     """Blocks that touch the area."""
     height, width = region.grid.shape
     shape = (height, width)
-    every = (
-        Tile(r, c, BLOCK, shape) for r in range(math.ceil(height / BLOCK)) for c in range(math.ceil(width / BLOCK))
+    return region.touched(
+        [Tile(r, c, BLOCK, shape) for r in range(math.ceil(height / BLOCK)) for c in range(math.ceil(width / BLOCK))]
     )
-    return [block for block in every if region.tile_outline(block).intersects(region.area_on_grid)]
 
 
 class Mapper:

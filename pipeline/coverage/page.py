@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import importlib.resources
 from collections.abc import Mapping, Sequence
 from typing import Any
-
-import jinja2
 
 from pipeline import __version__
 from pipeline.coverage.catalog import ROOT
 from pipeline.coverage.figures import MOST_ROWS, SHOWN, draw_maps, draw_revisit
 from pipeline.coverage.ground import decay_text
 from pipeline.coverage.sightings import Study
+from pipeline.figures import data_url
+from pipeline.pages import render
 from pipeline.products import Product
 from pipeline.quicklook import read_cog
 from pipeline.region import Region
@@ -57,7 +55,7 @@ def write_page(
     revisit = draw_revisit(region.config.coverage, rows)
     folder.write_bytes(MAPS, maps)
     folder.write_bytes(REVISIT, revisit)
-    folder.write_bytes(ADDRESS, _render(region, studies, products, rows, maps, revisit).encode())
+    folder.write_bytes(ADDRESS, _render(region, studies, products, rows, maps, revisit))
     return folder.address(ADDRESS)
 
 
@@ -68,21 +66,18 @@ def _render(
     rows: Sequence[Mapping[str, Any]],
     maps: bytes,
     revisit: bytes,
-) -> str:
+) -> bytes:
     settings = region.config.coverage
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    source = importlib.resources.files("pipeline").joinpath("templates/coverage.html.j2").read_text(encoding="utf-8")
-    return environment.from_string(source).render(
+    return render(
+        "coverage.html.j2",
         title=region.config.title or region.name,
         area=region.area_on_grid.area / 1e6,
         spacing=region.config.grid.spacing,
         crs=str(region.grid.crs),
         start=studies[0].start,
         end=studies[0].end,
-        maps=_inline(maps),
-        revisit=_inline(revisit),
+        maps=data_url(maps),
+        revisit=data_url(revisit),
         shown=min(len(studies), MOST_ROWS),
         columns=[name for _, name, _ in COLUMNS],
         table=[[row["study"], row["land"], *(_text(row[key], form) for key, _, form in COLUMNS)] for row in rows],
@@ -99,10 +94,6 @@ def _render(
         incidence=any(study.views for study in studies),
         version=__version__,
     )
-
-
-def _inline(image: bytes) -> str:
-    return f"data:image/png;base64,{base64.b64encode(image).decode()}"
 
 
 def _text(value: Any, form: str) -> str:

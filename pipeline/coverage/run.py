@@ -21,7 +21,7 @@ from pipeline.coverage.sightings import SOME_DAY, YEAR, Study, study_listing
 from pipeline.coverage.summary import as_csv
 from pipeline.errors import CohmapError
 from pipeline.ledger import Ledger, digest
-from pipeline.products import Product, write_cog
+from pipeline.products import Product, index_name, load_index, save_index, write_cog
 from pipeline.progress import Progress
 from pipeline.region import Region
 from pipeline.sources import Query, Source
@@ -81,7 +81,7 @@ def coverage(region: Region, folder: Folder, progress: Progress, open_source: Ca
     _remove_others(folder, made)
     folder.write_bytes(TABLE_CSV, as_csv(rows).encode())
     folder.write_json(TABLE_JSON, {"cohmap": __version__, "decay": decay_text(settings.decay), "rows": rows})
-    folder.write_json(f"products/{STAGE}.json", [product.to_json() for product in made])
+    save_index(folder, STAGE, made)
     write_catalog(studied, folder, made)
     page = write_page(studied, folder, studies, made, rows)
     return Results(tuple(studies), tuple(made), tuple(rows), page)
@@ -174,11 +174,10 @@ def _utc(day: dt.date) -> str:
 def _fingerprint(study: Study, region: Region, settings: Coverage) -> str:
     """Of all that a map is made from; rasters by name, size and time."""
     sightings = [(str(one.track), one.outline.wkt, one.days) for one in study.sightings]
-    folder = region.path.parent if region.path else Path()
     given = (settings.land, settings.decay.tau, settings.decay.rho_inf, settings.decay.raster)
     files = []
     for name in given:
-        path = folder / name if isinstance(name, str) else None
+        path = _beside(region, name) if isinstance(name, str) else None
         if path is not None and path.is_file():
             files.append((str(name), path.stat().st_size, path.stat().st_mtime_ns))
     rules = settings.model_dump(mode="json", exclude={"scenarios", "footprints", "listing"})
@@ -194,9 +193,8 @@ def _is_done(ledger: Ledger, folder: Folder, study: Study, fingerprint: str) -> 
 
 def _remove_others(folder: Folder, made: list[Product]) -> None:
     """Remove maps of studies that are no longer asked for."""
-    listing = f"products/{STAGE}.json"
-    if folder.exists(listing):
+    if folder.exists(index_name(STAGE)):
         kept = {product.path for product in made}
-        for entry in folder.read_json(listing):
-            if entry["path"] not in kept:
-                folder.remove(str(entry["path"]))
+        for product in load_index(folder, STAGE):
+            if product.path not in kept:
+                folder.remove(product.path)

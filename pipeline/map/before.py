@@ -12,6 +12,7 @@ from shapely.geometry import mapping
 
 from pipeline.catalog import title_of
 from pipeline.errors import CohmapError
+from pipeline.figures import COLOURS
 from pipeline.footprints import FOOTPRINTS
 from pipeline.map.panel import OUTLINE, TILES, WIDTH, tile_lines
 from pipeline.map.viewer import base_map, require_extra
@@ -23,8 +24,6 @@ from pipeline.storage import Folder
 if TYPE_CHECKING:
     import ipyleaflet
 
-# One colour a track, told apart by those who see no red or green too (Okabe & Ito 2008).
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 Feature = Mapping[str, Any]
 
 

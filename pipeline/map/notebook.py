@@ -59,9 +59,7 @@ def write_notebook(
     settings: dict[str, Any] = {}
     if earthengine:
         settings = {"earthengine": True, "project": project, "date": date}
-        (build_before if before else build_map)(
-            region, folder, **settings
-        )  # what Earth Engine refuses is better told here than inside a page
+        build(region, folder, **settings)  # what Earth Engine refuses is better told here than inside a page
     content = json.dumps(_notebook(build, str(region.path.resolve()), folder.absolute, settings), indent=1) + "\n"
     if path is None:
         name = BEFORE if before else NAME

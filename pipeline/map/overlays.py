@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import html
 import io
 from collections.abc import Iterator, Sequence
@@ -16,8 +15,9 @@ from PIL import Image
 from rasterio.enums import Resampling
 from rasterio.warp import calculate_default_transform, reproject
 
+from pipeline.figures import data_url
 from pipeline.products import Product
-from pipeline.quicklook import CHANGED, LASTING, MapImage, Style, read_cog, style_of
+from pipeline.quicklook import LASTING, MapImage, Style, read_cog, style_of
 from pipeline.region import crs_of
 from pipeline.storage import Folder
 
@@ -26,15 +26,6 @@ PIXELS = 1000
 MERCATOR = CRS("EPSG:3857")
 # EPSG:3857 ends here.
 FARTHEST_LATITUDE = 85.0
-# Without the ground that is as it was, the mask can lie on top of anything.
-
-
-def clear(style: Style) -> Style:
-    """Classes with the first one, where nothing was found, transparent."""
-    return replace(style, classes={**style.classes, 0: ("no change found", "#ffffff00")})
-
-
-DROPPED = clear(CHANGED)
 GROUPS = {
     "mean": "Coherence over time",
     **dict.fromkeys(("change", "change-mask", "change-monitor", "change-state"), "Change"),
@@ -132,7 +123,12 @@ def draw_overlay(folder: Folder, overlay: Overlay, longest: int = PIXELS) -> Pic
     if product.kind == "decay" and overlay.band > 1:
         style = LASTING
     placed = to_mercator(image, longest, classes=product.is_classes)
-    return Picture(to_url(transparent_png(placed, style)), corners(placed.grid), style)
+    return Picture(data_url(transparent_png(placed, style)), corners(placed.grid), style)
+
+
+def clear(style: Style) -> Style:
+    """Classes with the first one, where nothing was found, transparent: such a map can lie on top of anything."""
+    return replace(style, classes={**style.classes, 0: ("no change found", "#ffffff00")})
 
 
 def to_mercator(image: MapImage, longest: int = PIXELS, *, classes: bool = False) -> MapImage:
@@ -188,11 +184,6 @@ def transparent_png(image: MapImage, style: Style) -> bytes:
     stream = io.BytesIO()
     picture.save(stream, "PNG", optimize=True)
     return stream.getvalue()
-
-
-def to_url(png: bytes) -> str:
-    """A PNG as a data URI."""
-    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
 
 
 def legend(style: Style) -> str:

@@ -6,10 +6,7 @@ import html
 import itertools
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import shapely
-from odc.geo import CRS
 from shapely.affinity import affine_transform
 from shapely.geometry import MultiLineString, mapping
 from shapely.geometry.base import BaseGeometry
@@ -17,7 +14,7 @@ from shapely.geometry.base import BaseGeometry
 from pipeline.catalog import title_of
 from pipeline.errors import CohmapError
 from pipeline.map.overlays import Overlay, draw_overlay, legend
-from pipeline.region import Region, crs_of
+from pipeline.region import Region, crs_of, to_degrees
 from pipeline.storage import Folder
 
 # Pixels.
@@ -33,13 +30,8 @@ def tile_lines(region: Region) -> BaseGeometry:
     ends = [((0, row), (width, row)) for row in range(0, height + 1, tile)]
     ends += [((col, 0), (col, height)) for col in range(0, width + 1, tile)]
     lines = affine_transform(MultiLineString(ends), to_grid.to_shapely())
-    to_degrees = crs_of(grid).transformer_to_crs(CRS("EPSG:4326"))
-
-    def move(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        return np.column_stack(to_degrees(points[:, 0], points[:, 1]))
-
     # straight on the grid is curved on the map
-    return shapely.transform(shapely.segmentize(lines, tile * region.config.grid.spacing), move)
+    return to_degrees(shapely.segmentize(lines, tile * region.config.grid.spacing), crs_of(grid))
 
 
 class Panel:

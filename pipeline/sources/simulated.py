@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 import shapely
-from odc.geo import CRS
 from odc.geo.geobox import GeoBox
 from shapely.geometry import box
 from shapely.geometry.base import BaseGeometry
@@ -18,7 +17,7 @@ from models.simulate.scene import Scene
 from pipeline import config
 from pipeline.errors import CohmapError
 from pipeline.passes import Pair, Pass, Slice, Track
-from pipeline.region import crs_of
+from pipeline.region import crs_of, to_degrees
 from pipeline.sources import FloatArray, Query
 
 TRACK = Track("ascending", 15)
@@ -164,13 +163,8 @@ class SimulatedSource:
 
     def _footprint(self) -> BaseGeometry:
         # The landscape has no end; a margin keeps an outline that is straight in degrees from cutting the grid's edge.
-        to_degrees = crs_of(self._grid).transformer_to_crs(CRS("EPSG:4326"))
-
-        def move(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-            return np.stack(to_degrees(points[:, 0], points[:, 1]), axis=-1)
-
         outline = box(*self._grid.boundingbox.bbox)
-        degrees = shapely.transform(shapely.segmentize(outline, outline.length / 64), move)
+        degrees = to_degrees(shapely.segmentize(outline, outline.length / 64), crs_of(self._grid))
         return degrees.buffer(0.02).intersection(box(-180, -90, 180, 90))
 
     def _index(self, start: dt.datetime) -> int:

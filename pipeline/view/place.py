@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from odc.geo import CRS
 
-DEGREES = CRS("EPSG:4326")
+from pipeline.region import DEGREES
 
 
 @dataclass(frozen=True)

@@ -3,30 +3,40 @@
 from __future__ import annotations
 
 import json
-import sqlite3
+import math
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+import pyogrio
 import shapely
 from odc.geo import CRS
+from pyogrio.errors import DataLayerError, DataSourceError
 from pyproj.exceptions import CRSError
 from shapely.geometry import MultiPolygon, Polygon, shape
 from shapely.geometry.base import BaseGeometry
 
 from pipeline.errors import CohmapError
+from pipeline.region import moved
 from pipeline.storage import Folder
 
 FOLDER = "products/change"
 # A browser draws about so many smoothly; the largest are kept.
 MOST = 5000
-# Bytes of a GeoPackage geometry's envelope, by the code in its flags.
-_ENVELOPES = {0: 0, 1: 32, 2: 48, 3: 48, 4: 64}
+# What a file that isn't what its name says makes the readers raise.
+_DAMAGE = (
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    CRSError,
+    shapely.errors.ShapelyError,
+    DataLayerError,
+    DataSourceError,
+)
 
 
 @dataclass(frozen=True)
@@ -79,21 +89,16 @@ def read_patches(folder: Folder, crs: str) -> list[Patch]:
         reader = _geojson if name in texts else _geopackage
         try:
             for geometry, facts, own in reader(folder, f"{FOLDER}/{name}"):
-                placed = shapely.make_valid(_move(geometry, own, crs))
+                same = CRS(own) == CRS(crs)
+                placed = shapely.make_valid(geometry if same else moved(geometry, CRS(own), CRS(crs)))
                 parts = [part for part in shapely.get_parts(placed) if isinstance(part, Polygon) and not part.is_empty]
                 if parts:
                     found.append(Patch(MultiPolygon(parts), facts, name))
-        except (ValueError, KeyError, TypeError, AttributeError, CRSError, shapely.errors.ShapelyError) as error:
-            raise _damaged(folder, name, error) from None
-        except (sqlite3.Error, IndexError) as error:
-            raise _damaged(folder, name, error) from None
+        except _DAMAGE as error:
+            raise CohmapError(
+                f"{folder.address(f'{FOLDER}/{name}')} can't be read ({error}); delete it and run `cohmap change` again"
+            ) from None
     return sorted(found, key=lambda patch: -patch.geometry.area)
-
-
-def _damaged(folder: Folder, name: str, error: Exception) -> CohmapError:
-    return CohmapError(
-        f"{folder.address(f'{FOLDER}/{name}')} can't be read ({error}); delete it and run `cohmap change` again"
-    )
 
 
 def _geojson(folder: Folder, name: str) -> Iterator[tuple[BaseGeometry, dict[str, Any], str]]:
@@ -111,42 +116,20 @@ def _geopackage(folder: Folder, name: str) -> Iterator[tuple[BaseGeometry, dict[
         path = folder.local / name if folder.local else Path(scratch) / "polygons.gpkg"
         if not folder.local:
             path.write_bytes(folder.read_bytes(name))
-        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as database:
-            database.row_factory = sqlite3.Row
-            columns = database.execute("SELECT table_name, column_name FROM gpkg_geometry_columns").fetchall()
-            systems = {
-                row[0]: f"{row[1]}:{row[2]}"
-                for row in database.execute(
-                    "SELECT srs_id, organization, organization_coordsys_id FROM gpkg_spatial_ref_sys"
-                )
-            }
-            for table, column in columns:
-                quoted = '"' + table.replace('"', '""') + '"'
-                for row in database.execute(f"SELECT * FROM {quoted}"):  # noqa: S608 - quoted as SQL asks for
-                    if row[column] is not None:
-                        facts = {key: row[key] for key in row.keys() if key not in {column, "fid"}}  # noqa: SIM118
-                        geometry, system = _unpack(row[column])
-                        yield geometry, facts, systems[system]
+        for layer, kind in pyogrio.list_layers(path):
+            if kind is None:
+                continue  # a table without shapes
+            about, _, shapes, columns = pyogrio.raw.read(path, layer=layer, datetime_as_string=True)
+            for packed, *values in zip(shapes, *columns, strict=True):
+                if packed is not None:
+                    facts = {key: _known(value) for key, value in zip(about["fields"], values, strict=True)}
+                    yield shapely.from_wkb(packed), facts, about["crs"]
 
 
-def _unpack(blob: bytes) -> tuple[BaseGeometry, int]:
-    """A GeoPackage geometry (OGC 12-128r18, clause 2.1.3) and the number of its reference system."""
-    if blob[:2] != b"GP":
-        raise ValueError("a geometry is not one of a GeoPackage")
-    flags = blob[3]
-    system = int.from_bytes(blob[4:8], "little" if flags & 1 else "big", signed=True)
-    return shapely.from_wkb(blob[8 + _ENVELOPES[flags >> 1 & 7] :]), system
-
-
-def _move(geometry: BaseGeometry, own: str, crs: str) -> BaseGeometry:
-    if CRS(own) == CRS(crs):
-        return geometry
-    transform = CRS(own).transformer_to_crs(CRS(crs))
-
-    def move(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        return np.column_stack(transform(points[:, 0], points[:, 1]))
-
-    return shapely.transform(geometry, move)
+def _known(value: Any) -> Any:
+    """A value of a column as Python's own; a column of numbers says by NaN where a row has none."""
+    plain = value.item() if isinstance(value, np.generic) else value
+    return None if isinstance(plain, float) and math.isnan(plain) else plain
 
 
 def outlines(patches: list[Patch]) -> dict[str, list[Any]]:

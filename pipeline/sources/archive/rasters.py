@@ -33,7 +33,7 @@ FloatArray = npt.NDArray[np.float32]
 Coordinates = npt.NDArray[np.float64]
 
 # grids nest where pixel edges agree to this part of a pixel
-_NESTS = 1e-6
+NESTS = 1e-6
 # pixels that are resampled at once: bounds the memory of large tiles
 _STRIP = 1 << 20
 # a file of a few bytes may claim to hold blocks larger than the memory
@@ -169,7 +169,7 @@ def _offset(dataset: Any, window: GeoBox) -> tuple[int, int] | None:
     right, bottom = ~there * (here * (width, height))
     col, row = round(left), round(top)
     misfit = max(abs(left - col), abs(top - row), abs(right - col - width), abs(bottom - row - height))
-    return (row, col) if misfit <= _NESTS else None
+    return (row, col) if misfit <= NESTS else None
 
 
 def _copy(dataset: Any, href: str, window: GeoBox, offset: tuple[int, int], reading: Reading) -> FloatArray:

@@ -21,7 +21,7 @@ from pipeline.addresses import filesystem, open_raster
 from pipeline.errors import CohmapError
 from pipeline.region import crs_of
 from pipeline.sources import FloatArray
-from pipeline.sources.archive.rasters import MOST_BLOCK_BYTES
+from pipeline.sources.archive.rasters import MOST_BLOCK_BYTES, NESTS
 from pipeline.sources.ee_batch.blocks import VALUE_BYTES
 from pipeline.sources.ee_batch.task import Task
 from pipeline.sources.ee_failures import one_line
@@ -29,9 +29,6 @@ from pipeline.sources.ee_requests import clean
 
 # Earth Engine appends a file's first row and column where it cuts an image into several.
 PLACE = re.compile(r"(-\d{10}-\d{10})?\.tif")
-
-# Grids agree where pixel edges do to this part of a pixel.
-NESTS = 1e-6
 
 
 class Unsound(Exception):  # noqa: N818 - an instruction to have the task done again, not an error of the user's
