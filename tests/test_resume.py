@@ -67,7 +67,7 @@ def require_whole(output: Path) -> None:
 
 @pytest.mark.parametrize(
     ("stage", "count"),
-    [("export", 9), ("infer", 6), ("mosaic", 3), ("change", 1), ("fsync", 24), ("fsync", 30), ("fsync", 75)],
+    [("export", 9), ("infer", 6), ("mosaic", 3), ("change", 1), ("fsync", 30), ("fsync", 45), ("fsync", 75)],
 )
 def test_a_killed_run_ends_as_an_unbroken_one(
     cohmap: Command, region: Path, unbroken: dict[str, bytes], tmp_path: Path, stage: str, count: int
