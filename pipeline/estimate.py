@@ -129,7 +129,6 @@ def estimate_files(
 
     def blocks() -> Iterator[tuple[Tile, npt.NDArray[Any]]]:
         halo = estimator.halo
-        inner = slice(halo, -halo)
         progress.start("estimate", len(tiles), 0)
         for tile in tiles:
             moved = [
@@ -138,8 +137,8 @@ def estimate_files(
             ]
             shown = first.read(tile, halo), moved[0], moved[1:]
             with one_thread():
-                maps = estimator.estimate(*shown)
-            yield tile, np.stack([values[inner, inner] for values in maps])
+                maps = estimator.estimate(*shown, margin=halo)
+            yield tile, np.stack(maps)
             progress.advance()
 
     with explain_full_disk(folder):

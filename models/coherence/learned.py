@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch.nn import functional
 
-from models.coherence.blocks import blocks
+from models.coherence.blocks import Window, blocks
 from models.coherence.device import resolve_device
 from models.coherence.graphs import trunk_graph
 from models.coherence.inputs import summarised
 from models.coherence.network import Weights
 from models.coherence.spacing import LEARNED, nearest_spacing
 from models.coherence.stem import box
-from models.estimator import FloatArray, require_one_shape
-from models.runtimes.choice import open_runner, resolve_runtime
+from models.coherence.trim import Sides
+from models.estimator import FloatArray, require_one_shape, within
+from models.runtimes.choice import Runner, open_runner, resolve_runtime
 
 SHIPPED = Path(__file__).with_name("trained")
 """Weights that come with the package, and their cards."""
@@ -61,9 +63,7 @@ class LearnedEstimator:
         self._device = resolve_device(device)
         self._network = weights.network().to(self._device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.runtime = resolve_runtime(runtime, self._device)
-        self._run = (
-            self._network.trunk if self.runtime == "torch" else open_runner(self.runtime, trunk_graph(self._network))
-        )
+        self._runners: dict[Sides, Runner] = {}
         self._sigma_scale = weights.sigma_scale
         self.lattice = self._network.lattice
         self.name = name
@@ -73,28 +73,44 @@ class LearnedEstimator:
         self.context = self._network.dates
 
     def estimate(
-        self, reference: FloatArray, secondary: FloatArray, context: Sequence[FloatArray] = ()
+        self, reference: FloatArray, secondary: FloatArray, context: Sequence[FloatArray] = (), *, margin: int = 0
     ) -> tuple[FloatArray, FloatArray]:
         """Coherence and sigma of one polarisation; see `models.estimator.Estimator.estimate`.
 
         Raises
         ------
         ModelError
-            The images aren't two-dimensional, or their shapes differ.
+            The images aren't two-dimensional, or their shapes differ, or the margin leaves nothing of them.
         """
         images = [reference, secondary, *context]
-        require_one_shape(*images)
-        maps = np.empty((2, *reference.shape), np.float32)
-        for inner, outer, cut in blocks(images[0].shape, self.halo):
-            maps[:, *inner] = self._estimate_block([image[outer] for image in images])[:, *cut]
-        missing = ~(np.isfinite(reference) & np.isfinite(secondary))
-        maps[:, missing] = np.nan
-        return maps[0], maps[1]
+        require_one_shape(*images, margin=margin)
+        whole = np.empty((2, *reference.shape), np.float32)
+        for inner, outer, cut in blocks(images[0].shape, self.halo, margin=margin):
+            whole[:, *inner] = self._estimate_block([image[outer] for image in images], cut)
+        coherence, sigma = (within(each, margin) for each in whole)
+        there = np.isfinite(within(reference, margin)) & np.isfinite(within(secondary, margin))
+        if not there.all():
+            coherence[~there] = sigma[~there] = np.nan
+        return coherence, sigma
 
-    def _estimate_block(self, images: Sequence[FloatArray]) -> FloatArray:
-        """Coherence and sigma, shape (2, height, width)."""
+    def _runner(self, margin: Sides) -> Runner:
+        """The learned part for images with a halo on these sides."""
+        if margin not in self._runners:
+            self._runners[margin] = (
+                partial(self._network.trunk, margin=margin)
+                if self.runtime == "torch"
+                else open_runner(self.runtime, trunk_graph(self._network, margin))
+            )
+        return self._runners[margin]
+
+    def _estimate_block(self, images: Sequence[FloatArray], kept: Window) -> FloatArray:
+        """Coherence and sigma of what is kept, shape (2, height, width)."""
         height, width = images[0].shape
         bottom, right = -height % self.lattice, -width % self.lattice
+        (top, down), (left, across) = ((cut.start, cut.stop) for cut in kept)
+        margin = Sides(*(around >= self.halo for around in (top, height + bottom - down, left, width + right - across)))
+        top, left = top - margin.top * self.halo, left - margin.left * self.halo
+        down, across = down - margin.top * self.halo, across - margin.left * self.halo
         dates = torch.tensor([len(images) - 2], device=self._device)
         spacing = torch.tensor([self.spacing], device=self._device)
         with torch.inference_mode():
@@ -103,12 +119,13 @@ class LearnedEstimator:
             pair, summary = torch.stack(logarithms[:2])[None], summarised(logarithms[2:], logarithms[0])
             padded = functional.pad(pair, (0, right, 0, bottom), value=float("nan"))
             shown = padded, functional.pad(summary[None], (0, right, 0, bottom)), dates, spacing
-            coherence, log_variance = self._network.answer(self._run(self._network.features(*shown)))
+            leaving = self._runner(margin)(self._network.features(*shown))
+            coherence, log_variance = self._network.answer(leaving)
             sigma = (0.5 * log_variance).exp() * self._sigma_scale
-            result = torch.cat([coherence, sigma.clamp(max=1.0)], 1)[0, :, :height, :width]
+            result = torch.cat([coherence, sigma.clamp(max=1.0)], 1)[0, :, top:down, left:across]
             both = torch.isfinite(pair[0]).all(0)
             if not both.all():  # otherwise every share is 1
-                share = box(both.float()[None], SURROUNDINGS)
+                share = box(both.float()[None], SURROUNDINGS)[:, *kept]
                 result = torch.where(share >= LEAST_VALID, result, torch.nan)
             maps: FloatArray = result.cpu().numpy()
         return maps

@@ -28,6 +28,8 @@ VARIANCE_FLOOR = 0.02
 """Added to a variance before dividing by it; the speckle of a GRD image has 0.25."""
 MOST = 3.0
 """Limit of a normalised product: one cell with a corner reflector must not drown its neighbours."""
+VECTOR = 16
+"""Channels are filled up to a multiple of it: runtimes compute so many at once, and reorder all where they can't."""
 LOWEST, HIGHEST = -4.0, 3.0
 """Limits of a high-passed logarithm: single-look speckle falls far, a corner reflector rises far."""
 
@@ -41,6 +43,11 @@ class SpeckleStem(nn.Module):
         images, low, products = 3 * CELL**2, 3, len(WINDOWS) * len(LAGS)
         variances, context, spacing = 2 * (len(WINDOWS) - 1), (len(WINDOWS) - 1) * 2 + 4, 1
         return images + low + products + variances + context + spacing
+
+    @property
+    def planes(self) -> int:
+        """Channels and the empty ones after them."""
+        return -(-self.channels // VECTOR) * VECTOR
 
     @torch.no_grad()
     def forward(
@@ -64,7 +71,7 @@ class SpeckleStem(nn.Module):
         Returns
         -------
         torch.Tensor
-            Shape (batch, channels, height / CELL, width / CELL).
+            Shape (batch, planes, height / CELL, width / CELL); what lies beyond `channels` is zero.
         """
         planes = _unfolded(images)
         there = torch.isfinite(planes)
@@ -79,6 +86,7 @@ class SpeckleStem(nn.Module):
                 *_repetition(speckle, variance),
                 further,
                 _everywhere((spacing / 10.0).log(), variance),
+                variance.new_zeros(()).expand(len(variance), self.planes - self.channels, *variance.shape[-2:]),
             ],
             1,
         )

@@ -25,7 +25,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from models import registry
 from models.coherence.learned import LearnedEstimator
-from models.coherence.network import CoherenceNetwork
+from models.coherence.network import WHOLE, CoherenceNetwork
 from models.estimator import FloatArray
 from models.evaluate.tables import Table
 from models.runtimes.choice import NEEDS, is_installed
@@ -166,9 +166,9 @@ def parts(rounds: int) -> Table:
                 built = registry.get(device="cpu", runtime=name)
                 assert isinstance(built, LearnedEstimator)
 
-                def trunk(run: Callable[[torch.Tensor], torch.Tensor] = built._run) -> object:
+                def trunk(built: LearnedEstimator = built) -> object:
                     with torch.inference_mode():
-                        return run(features)
+                        return built._runner(WHOLE)(features)
 
                 contenders[f"learned part, {name}"] = timed(trunk)
         found = take_turns(contenders, rounds)
