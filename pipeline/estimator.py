@@ -7,11 +7,12 @@ import time
 import numpy as np
 
 from models import registry
-from models.coherence.blocks import SIDE
 from models.errors import ModelError
 from models.estimator import Estimator
+from pipeline.clusters import room_here
 from pipeline.errors import CohmapError
 from pipeline.region import Region
+from pipeline.room import block_side
 
 
 def check_estimator(region: Region) -> None:
@@ -69,6 +70,6 @@ def measure_rate(estimator: Estimator, tile: int, size: int = 256) -> float:
     estimator.estimate(reference, secondary)  # the first call loads what it needs
     begin = time.perf_counter()
     estimator.estimate(reference, secondary)
-    block = max(SIDE // tile, 1) * tile
+    block = max(block_side(room_here()) // tile, 1) * tile
     kept = (block / (block + 2 * estimator.halo)) ** 2
     return kept * size * size / 1e6 / (time.perf_counter() - begin)

@@ -1,8 +1,9 @@
 """On a worker: one block of tiles, a few pairs of it; reading, estimating and writing at the same time.
 
-A block is what the estimator is shown at once: as many whole tiles as fit into `BLOCK` pixels, and their halo. Which
-tiles make a block follows from the grid alone, and a block is estimated whole even where only one of its tiles is
-wanted: so a map's bits depend on neither the number of workers nor on what an earlier, killed run had finished.
+A block is what the estimator is shown at once: as many whole tiles as fit into a side that is kept with the maps
+(`pipeline.room`), and their halo. Which tiles make a block follows from that and the grid, and a block is estimated
+whole even where only one of its tiles is wanted: so a map's bits depend on neither the number of workers nor on what an
+earlier, killed run had finished.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from functools import lru_cache
 import numpy as np
 
 from models import coregister, registry
-from models.coherence.blocks import SIDE
 from models.coregister import Shift
 from models.errors import ModelError
 from models.estimator import Estimator, FloatArray, within
@@ -26,8 +26,6 @@ from pipeline.ledger import checksum
 from pipeline.region import Tile
 from pipeline.storage import Folder
 
-BLOCK = SIDE
-"""Side in pixels that tiles are put together to."""
 RESIDUAL_SIDE = 256
 """Side in pixels of the middle of each tile in which the shift that is left is looked for."""
 
@@ -96,9 +94,9 @@ class TileDone:
     residual: tuple[float, float, float]
 
 
-def block_of(tile: Tile) -> Tile:
-    """The block that a tile lies in, itself a tile of a coarser tiling of the same grid."""
-    tiles = max(BLOCK // tile.size, 1)
+def block_of(tile: Tile, side: int) -> Tile:
+    """The block that a tile lies in, of whole tiles up to this side, itself a tile of a coarser tiling of the grid."""
+    tiles = max(side // tile.size, 1)
     return Tile(tile.row // tiles, tile.col // tiles, tile.size * tiles, tile.grid_shape)
 
 

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from itertools import product
 
 SIDE = 1024
-"""Pixels along both sides of what is estimated at once, without its halo; a multiple of every network's lattice.
+"""Pixels along both sides of what is estimated at once, without its halo, by a network that works on every pixel; a
+multiple of every network's lattice.
 
-Larger blocks would waste less on halos (at 1024 and a halo of 144 px, 64 % more pixels are computed than kept), but
-need more memory, and the caches of a CPU hold them less well.
+Larger blocks waste less on halos but take more memory: such a network keeps some hundreds of bytes a pixel.
 """
+LARGEST = 2048
+"""The same for a network that works on cells, which keeps fewer. Who gives it images of less pays for their halo."""
 
 Window = tuple[slice, slice]
 

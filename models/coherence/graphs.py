@@ -19,7 +19,9 @@ def trunk_graph(network: CoherenceNetwork | PublishedNetwork, margin: Sides = WH
         return published
     graph, cuts = Graph(network.stem.planes), network.cuts
     inner = graph.crop(ENTRANCE, margin.times(cuts.entering[0]))
-    inner = graph.conv(inner, network.enter, first=network.scale, rectified=True)
+    inner = graph.conv(
+        inner, network.enter, first=network.scale, rectified=True, empty=graph.channels - network.stem.channels
+    )
     skips: list[str] = []
     for level, blocks in enumerate(network.encoder):
         if level:

@@ -17,7 +17,7 @@ from models.coherence.graphs import trunk_graph
 from models.coherence.inputs import summarised
 from models.coherence.network import Weights
 from models.coherence.spacing import LEARNED, nearest_spacing
-from models.coherence.stem import box
+from models.coherence.stem import box, is_whole
 from models.coherence.trim import Sides
 from models.estimator import FloatArray, require_one_shape, within
 from models.runtimes.choice import Runner, open_runner, resolve_runtime
@@ -85,7 +85,7 @@ class LearnedEstimator:
         images = [reference, secondary, *context]
         require_one_shape(*images, margin=margin)
         whole = np.empty((2, *reference.shape), np.float32)
-        for inner, outer, cut in blocks(images[0].shape, self.halo, margin=margin):
+        for inner, outer, cut in blocks(images[0].shape, self.halo, self._network.side, margin):
             whole[:, *inner] = self._estimate_block([image[outer] for image in images], cut)
         coherence, sigma = (within(each, margin) for each in whole)
         there = np.isfinite(within(reference, margin)) & np.isfinite(within(secondary, margin))
@@ -103,6 +103,10 @@ class LearnedEstimator:
             )
         return self._runners[margin]
 
+    def _logarithm(self, image: FloatArray) -> torch.Tensor:
+        """Of power; zero, negative and infinite power all become what isn't finite."""
+        return torch.from_numpy(np.ascontiguousarray(image)).to(self._device).log()
+
     def _estimate_block(self, images: Sequence[FloatArray], kept: Window) -> FloatArray:
         """Coherence and sigma of what is kept, shape (2, height, width)."""
         height, width = images[0].shape
@@ -114,17 +118,20 @@ class LearnedEstimator:
         dates = torch.tensor([len(images) - 2], device=self._device)
         spacing = torch.tensor([self.spacing], device=self._device)
         with torch.inference_mode():
-            # zero, negative and infinite power all become what isn't finite
-            logarithms = [torch.from_numpy(np.ascontiguousarray(image)).to(self._device).log() for image in images]
-            pair, summary = torch.stack(logarithms[:2])[None], summarised(logarithms[2:], logarithms[0])
-            padded = functional.pad(pair, (0, right, 0, bottom), value=float("nan"))
-            shown = padded, functional.pad(summary[None], (0, right, 0, bottom)), dates, spacing
-            leaving = self._runner(margin)(self._network.features(*shown))
-            coherence, log_variance = self._network.answer(leaving)
+            pair = torch.stack([self._logarithm(image) for image in images[:2]])[None]
+            # the summary and the features are the largest things here: nothing is kept that isn't used again
+            summary = summarised([self._logarithm(image) for image in images[2:]], pair[0, 0])[None]
+            if bottom or right:
+                pair = functional.pad(pair, (0, right, 0, bottom), value=float("nan"))
+                summary = functional.pad(summary, (0, right, 0, bottom))
+            features = self._network.features(pair, summary, dates, spacing)
+            del summary
+            coherence, log_variance = self._network.answer(self._runner(margin)(features))
+            del features
             sigma = (0.5 * log_variance).exp() * self._sigma_scale
             result = torch.cat([coherence, sigma.clamp(max=1.0)], 1)[0, :, top:down, left:across]
-            both = torch.isfinite(pair[0]).all(0)
-            if not both.all():  # otherwise every share is 1
+            if not is_whole(pair):  # otherwise every share is 1
+                both = torch.isfinite(pair[0, :, :height, :width]).all(0)
                 share = box(both.float()[None], SURROUNDINGS)[:, *kept]
                 result = torch.where(share >= LEAST_VALID, result, torch.nan)
             maps: FloatArray = result.cpu().numpy()

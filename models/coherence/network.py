@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn import functional
 
+from models.coherence.blocks import LARGEST
 from models.coherence.published import PublishedNetwork
 from models.coherence.ranges import HIGHEST_LOG, LOWEST_LOG
 from models.coherence.stem import CELL, SpeckleStem
@@ -22,8 +23,9 @@ from models.coherence.trim import Cuts, Sides, cut_off, plan_cuts
 from models.errors import ModelError
 
 FORMAT = "cohmap-coherence-1"
-HALO = 144
-"""Pixels around a window beyond which nothing changed an estimate by 1e-5; a multiple of the lattice."""
+HALO = 160
+"""Pixels around a window beyond which nothing changed an estimate by 1e-6, a multiple of the lattice: the learned part
+reaches 152, and what the stem sees further out is too faint to tell."""
 WHOLE = Sides()
 """Nothing around what is kept."""
 MOST_DATES = 4
@@ -80,9 +82,11 @@ class CoherenceNetwork(nn.Module):
         Pixels around a window that matter.
     dates
         Further dates made use of.
+    side
+        Pixels along both sides of what is estimated at once, at most.
     """
 
-    halo, dates = HALO, MOST_DATES
+    halo, dates, side = HALO, MOST_DATES, LARGEST
 
     def __init__(self, layout: Layout | None = None) -> None:
         super().__init__()

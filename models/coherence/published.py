@@ -7,6 +7,7 @@ import math
 import torch
 from torch import nn
 
+from models.coherence.blocks import SIDE
 from models.coherence.ranges import HIGHEST_LOG, LOWEST_LOG
 from models.coherence.residual_unet import HALO, LATTICE
 from models.coherence.trim import Sides, cut_off
@@ -22,7 +23,7 @@ class PublishedNetwork(nn.Module):
     Its sigmoid of the log variance is spread over the range that ours has. Attributes as `CoherenceNetwork` has.
     """
 
-    lattice, halo, dates = LATTICE, HALO, 0
+    lattice, halo, dates, side = LATTICE, HALO, 0, SIDE
 
     def __init__(self) -> None:
         super().__init__()

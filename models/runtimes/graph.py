@@ -79,6 +79,7 @@ class Graph:
         first: nn.BatchNorm2d | None = None,
         rectified: bool = False,
         after: int | None = None,
+        empty: int = 0,
     ) -> str:
         """Append a convolution with the normalisation after it; one before it is folded in too where it is 1 x 1.
 
@@ -86,11 +87,11 @@ class Graph:
         ----------
         after
             Zeros added below and on the right, where they are not as many as the module adds everywhere.
+        empty
+            Channels at the end of what enters that the module doesn't know.
         """
         weight, bias = _folded(module, norm, first)
-        if image == ENTRANCE:
-            spare = self.channels - weight.shape[1]  # what enters may have empty channels at its end
-            weight = np.pad(weight, ((0, 0), (0, spare), (0, 0), (0, 0)))
+        weight = np.pad(weight, ((0, 0), (0, empty), (0, 0), (0, 0)))
         before = int(module.padding[0])
         return self._append(
             "conv",
