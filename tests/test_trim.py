@@ -16,7 +16,7 @@ from models.coherence.network import CoherenceNetwork, Layout, Weights, build
 from models.coherence.trim import Sides, cut_off, plan_cuts
 from models.errors import ModelError
 from models.estimator import FloatArray, within
-from models.runtimes.choice import NEEDS, is_installed, open_runner
+from models.runtimes.choice import EXACT, is_installed, open_runner
 from tests.small_network import SMALL, shown, small_network, write_weights
 
 ALL = Sides(True, True, True, True)
@@ -71,7 +71,7 @@ def test_what_is_kept_is_what_it_was(layout: Layout, sides: Sides) -> None:
         )
 
 
-@pytest.mark.parametrize("runtime", NEEDS)
+@pytest.mark.parametrize("runtime", EXACT)
 @pytest.mark.parametrize("sides", [ALL, Sides(left=True)])
 def test_every_runtime_cuts_alike(runtime: str, sides: Sides) -> None:
     if not is_installed(runtime):

@@ -13,14 +13,16 @@ from torch.nn import functional
 
 from models.coherence.blocks import Window, blocks
 from models.coherence.device import resolve_device
+from models.coherence.examples import example_features
 from models.coherence.graphs import trunk_graph
 from models.coherence.inputs import summarised
-from models.coherence.network import Weights
+from models.coherence.network import CoherenceNetwork, Weights
 from models.coherence.spacing import LEARNED, nearest_spacing
 from models.coherence.stem import box, is_whole
 from models.coherence.trim import Sides
 from models.estimator import FloatArray, require_one_shape, within
-from models.runtimes.choice import Runner, open_runner, resolve_runtime
+from models.runtimes.choice import INT8, Runner, open_runner, resolve_runtime
+from models.runtimes.int8 import Int8Runner, Ranges, measure_ranges
 
 SHIPPED = Path(__file__).with_name("trained")
 """Weights that come with the package, and their cards."""
@@ -50,7 +52,8 @@ class LearnedEstimator:
     device
         auto, cpu or cuda.
     runtime
-        What computes the convolutions, see `models.runtimes.choice`; all agree to 1e-5.
+        What computes the convolutions, see `models.runtimes.choice`; all agree to 1e-5, but for
+        onnxruntime-int8, which therefore has a version of its own.
 
     Raises
     ------
@@ -64,10 +67,12 @@ class LearnedEstimator:
         self._network = weights.network().to(self._device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.runtime = resolve_runtime(runtime, self._device)
         self._runners: dict[Sides, Runner] = {}
+        self._ranges: Ranges = {}
         self._sigma_scale = weights.sigma_scale
         self.lattice = self._network.lattice
         self.name = name
-        self.version = f"{CODE_VERSION}-{hashlib.sha256(path.read_bytes()).hexdigest()[:8]}"
+        rounded = "-int8" if self.runtime == INT8 else ""
+        self.version = f"{CODE_VERSION}-{hashlib.sha256(path.read_bytes()).hexdigest()[:8]}{rounded}"
         self.halo = self._network.halo
         self.spacing = nearest_spacing(name, LEARNED, spacing)
         self.context = self._network.dates
@@ -96,12 +101,19 @@ class LearnedEstimator:
     def _runner(self, margin: Sides) -> Runner:
         """The learned part for images with a halo on these sides."""
         if margin not in self._runners:
-            self._runners[margin] = (
-                partial(self._network.trunk, margin=margin)
-                if self.runtime == "torch"
-                else open_runner(self.runtime, trunk_graph(self._network, margin))
-            )
+            self._runners[margin] = self._opened(margin)
         return self._runners[margin]
+
+    def _opened(self, margin: Sides) -> Runner:
+        if self.runtime == "torch":
+            return partial(self._network.trunk, margin=margin)
+        graph = trunk_graph(self._network, margin)
+        if self.runtime != INT8 or not isinstance(self._network, CoherenceNetwork):
+            return open_runner(self.runtime, graph)
+        if not self._ranges:
+            examples = example_features(self._network, self.spacing)
+            self._ranges = measure_ranges(trunk_graph(self._network), examples)
+        return Int8Runner(graph, self._ranges)
 
     def _logarithm(self, image: FloatArray) -> torch.Tensor:
         """Of power; zero, negative and infinite power all become what isn't finite."""

@@ -125,7 +125,9 @@ class Graph:
         rectified: bool = False,
         cut: tuple[int, int, int, int] = (0, 0, 0, 0),
     ) -> str:
-        name = f"{kind}{len(self.layers)}"
+        # a crop is named after what it crops: all others are called the same, whatever is cut
+        number = sum(layer.kind != "crop" for layer in self.layers)
+        name = f"{inputs[0]}_cut" if kind == "crop" else f"{kind}{number}"
         self.layers.append(Layer(kind, name, tuple(inputs), weight, bias, stride, before, after, rectified, cut))
         return name
 
