@@ -1,9 +1,10 @@
 """A graph in ONNX Runtime with its 3x3 convolutions in 8 bits: faster, and no longer equal to PyTorch.
 
 Weights are rounded to 7 bits and a scale a channel, what passes between layers to 8 bits and a scale a layer (QDQ,
-static). Seven, because processors without VNNI add two products in 16 bits, which 8 by 8 bits can overflow: so all processors
-give the same. The scales come from what the layers give on some examples, once for the whole network, so that graphs
-cut for other margins round alike. The first layer, the heads and the 1 x 1 convolutions between stay float32.
+static). Seven, because processors without VNNI add two products in 16 bits, which 8 by 8 bits can overflow: so all
+processors give the same. The scales come from what the layers give on some examples, once for the whole network, so
+that graphs cut for other margins round alike. The first layer, the heads and the 1 x 1 convolutions between stay
+float32.
 """
 
 from __future__ import annotations
