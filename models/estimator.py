@@ -40,7 +40,7 @@ class Estimator(Protocol):
     runtime: str
 
     def estimate(
-        self, reference: FloatArray, secondary: FloatArray, context: Sequence[FloatArray] = ()
+        self, reference: FloatArray, secondary: FloatArray, context: Sequence[FloatArray] = (), *, margin: int = 0
     ) -> tuple[FloatArray, FloatArray]:
         """Coherence and sigma of one polarisation.
 
@@ -50,23 +50,33 @@ class Estimator(Protocol):
             Linear power, float32, shape (height, width), NaN where there is no data, on one grid.
         context
             Images of further dates, of the same shape and grid; they help estimators that know what to make of them.
+        margin
+            Pixels along all four sides that are there to be looked at, as many as `halo` for instance: the maps lack
+            them, and what is only needed for them isn't computed.
 
         Returns
         -------
         coherence, sigma
-            float32 in [0, 1], shape (height, width), NaN where either input is NaN.
+            float32 in [0, 1], shape (height, width) less the margin, NaN where either input is NaN.
         """
         ...
 
 
-def require_one_shape(reference: FloatArray, *others: FloatArray) -> None:
+def within(image: FloatArray, margin: int) -> FloatArray:
+    """An image without so many pixels along all four sides; a view."""
+    return image[margin:-margin, margin:-margin] if margin else image
+
+
+def require_one_shape(reference: FloatArray, *others: FloatArray, margin: int = 0) -> None:
     """Refuse what no estimator can take.
 
     Raises
     ------
     ModelError
-        The images aren't two-dimensional, or their shapes differ.
+        The images aren't two-dimensional, or their shapes differ, or nothing is left of them within the margin.
     """
     if reference.ndim != 2 or any(image.shape != reference.shape for image in others):
         shapes = " and ".join(str(image.shape) for image in (reference, *others))
         raise ModelError(f"an estimate takes two images of one shape, not {shapes}; put them on one grid first")
+    if margin < 0 or min(reference.shape) <= 2 * margin:
+        raise ModelError(f"a margin of {margin} pixels leaves nothing of an image of shape {reference.shape}")

@@ -64,6 +64,19 @@ def _cuda_cluster() -> Any:
     return LocalCUDACluster
 
 
+def room_here() -> int:
+    """Bytes of memory for each core of this machine, within what its control group allows."""
+    from distributed.system import memory_limit
+
+    return int(memory_limit()) // available_cores()
+
+
+def room_of(client: Any) -> int:
+    """Bytes of memory of the worker that has the least; 0 where one doesn't say, or there is none."""
+    workers = client.scheduler_info(n_workers=-1)["workers"].values()
+    return min((int(worker["memory_limit"] or 0) for worker in workers), default=0)
+
+
 def available_cores() -> int:
     """Cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

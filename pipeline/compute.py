@@ -15,7 +15,7 @@ from typing import Any, Self, TypeVar
 
 from threadpoolctl import threadpool_limits
 
-from pipeline.clusters import local_cluster
+from pipeline.clusters import local_cluster, room_here, room_of
 from pipeline.errors import CohmapError
 from pipeline.interrupts import kept_from_children, postponed
 
@@ -94,6 +94,10 @@ class Pool:
     ) -> None:
         self._client = None
         self._stack.close()
+
+    def room(self) -> int:
+        """Bytes of memory that there are for a worker; on this machine for a core, however many workers there are."""
+        return room_here() if self._scheduler is None else room_of(self._connect())
 
     def run(self, function: Callable[[T], R], tasks: Iterable[T]) -> Iterator[tuple[T, R]]:
         """Run `function` on every task, yielding each task with its result as it is done, in no order.

@@ -16,6 +16,7 @@ from odc.geo.geobox import GeoBox
 from models import coregister
 from models.estimator import Estimator
 from pipeline.addresses import local_path
+from pipeline.clusters import room_here
 from pipeline.compute import one_thread
 from pipeline.errors import CohmapError
 from pipeline.mosaic import PAIR_BANDS
@@ -23,11 +24,13 @@ from pipeline.products import Product, write_cog
 from pipeline.progress import Progress
 from pipeline.region import Tile
 from pipeline.register import SAMPLE_TILES, spread
+from pipeline.room import block_side
 from pipeline.sources.archive import files, rasters
 from pipeline.sources.archive.units import Units
 from pipeline.storage import Folder, explain_full_disk
 
 TILE = 512
+"""Side of the windows in which shifts are looked for."""
 # A data take of 25 minutes at 10 m has 25,000 x 1,000,000.
 MOST_PIXELS = 3 * 10**10
 
@@ -101,9 +104,8 @@ def estimate_files(
     for doubt in _doubts(reference, secondary):
         progress.note(doubt)
     folder.require_writable()
-    height, width = grid.shape
-    tiles = [Tile(row, col, TILE, (height, width)) for row in _count(height) for col in _count(width)]
-    shifts = _shifts(first, others, spread(tiles, SAMPLE_TILES))
+    shifts = _shifts(first, others, spread(_tiles(grid, TILE), SAMPLE_TILES))
+    tiles = _tiles(grid, block_side(room_here()))
     product = Product(
         id=name.removesuffix(".tif"),
         kind="coherence",
@@ -129,7 +131,6 @@ def estimate_files(
 
     def blocks() -> Iterator[tuple[Tile, npt.NDArray[Any]]]:
         halo = estimator.halo
-        inner = slice(halo, -halo)
         progress.start("estimate", len(tiles), 0)
         for tile in tiles:
             moved = [
@@ -138,8 +139,8 @@ def estimate_files(
             ]
             shown = first.read(tile, halo), moved[0], moved[1:]
             with one_thread():
-                maps = estimator.estimate(*shown)
-            yield tile, np.stack([values[inner, inner] for values in maps])
+                maps = estimator.estimate(*shown, margin=halo)
+            yield tile, np.stack(maps)
             progress.advance()
 
     with explain_full_disk(folder):
@@ -200,8 +201,10 @@ def spacing_of(path: str) -> float:
     return spacing
 
 
-def _count(length: int) -> range:
-    return range(math.ceil(length / TILE))
+def _tiles(grid: GeoBox, side: int) -> list[Tile]:
+    height, width = grid.shape
+    rows, cols = (range(math.ceil(length / side)) for length in (height, width))
+    return [Tile(row, col, side, (height, width)) for row in rows for col in cols]
 
 
 def _require_one_grid(first: Raster, second: Raster) -> None:

@@ -29,6 +29,7 @@ from pipeline.passes import Pair, Track
 from pipeline.progress import Progress
 from pipeline.region import Region, Tile
 from pipeline.register import register_pairs
+from pipeline.room import ATTRIBUTE, block_side, recorded_side
 from pipeline.stacks import Stacks, open_stacks
 from pipeline.storage import Folder
 
@@ -65,14 +66,16 @@ def infer(region: Region, folder: Folder, pool: Pool, progress: Progress, device
         estimator.version,
         estimator.runtime,
     )
+    sides = {track: recorded_side(folder, maps_name(track)) or block_side(pool.room()) for track in stacks.pairs}
     maps = {
-        track: _ensure_maps(region, folder, track, pairs, estimator, shifts) for track, pairs in stacks.pairs.items()
+        track: _ensure_maps(region, folder, track, pairs, estimator, shifts, sides[track])
+        for track, pairs in stacks.pairs.items()
     }
     with Ledger(folder, STAGE) as ledger:
         works = _works(stacks, estimator, shifts, maps, ledger)
         total, left = sum(work.total for work in works), sum(int(work.todo.sum()) for work in works)
         progress.start(STAGE, total, total - left)
-        for _, done in pool.run(estimate_block, _block_tasks(stacks, estimator, spec, works)):
+        for _, done in pool.run(estimate_block, _block_tasks(stacks, estimator, spec, works, sides)):
             for tile in done:
                 ledger.record(
                     tile.key,
@@ -148,14 +151,18 @@ def _tile_task(
 
 
 def _block_tasks(
-    stacks: Stacks, estimator: Estimator, spec: EstimatorSpec, works: Sequence[_Work]
+    stacks: Stacks,
+    estimator: Estimator,
+    spec: EstimatorSpec,
+    works: Sequence[_Work],
+    sides: Mapping[Track, int],
 ) -> Iterator[BlockTask]:
     """Block after block, a few pairs at a time; made when asked for, so that any number of tiles takes no memory."""
     tiles = stacks.region.tiles
-    blocks: dict[Tile, list[int]] = {}
-    for number, tile in enumerate(tiles):
-        blocks.setdefault(block_of(tile), []).append(number)
     for track in stacks.pairs:
+        blocks: dict[Tile, list[int]] = {}
+        for number, tile in enumerate(tiles):
+            blocks.setdefault(block_of(tile, sides[track]), []).append(number)
         of_track = [work for work in works if work.pair.track == track]
         for block, members in blocks.items():
             parts = []
@@ -204,6 +211,7 @@ def _ensure_maps(
     pairs: tuple[Pair, ...],
     estimator: Estimator,
     shifts: Mapping[str, Shift],
+    side: int,
 ) -> cube.Cube:
     def column(name: str, values: Sequence[float], dtype: str, **attrs: str) -> None:
         coords[name] = (np.array(values, dtype=dtype), attrs)
@@ -237,6 +245,7 @@ def _ensure_maps(
         "Conventions": "CF-1.11",
         "title": f"InSAR coherence of {region.name}, track {track}",
         "source": f"estimator {estimator.name} {estimator.version} of cohmap {__version__}",
+        ATTRIBUTE: side,
     }
     layout = cube.Layout("pair", tuple(variables), entries, coords)
     return cube.ensure(folder, maps_name(track), region.grid, region.config.grid.tile, layout, attrs)

@@ -1,8 +1,9 @@
 """On a worker: one block of tiles, a few pairs of it; reading, estimating and writing at the same time.
 
-A block is what the estimator is shown at once: as many whole tiles as fit into its `SIDE` pixels, and their halo. Which
-tiles make a block follows from the grid alone, and a block is estimated whole even where only one of its tiles is
-wanted: so a map's bits depend on neither the number of workers nor on what an earlier, killed run had finished.
+A block is what the estimator is shown at once: as many whole tiles as fit into a side that is kept with the maps
+(`pipeline.room`), and their halo. Which tiles make a block follows from that and the grid, and a block is estimated
+whole even where only one of its tiles is wanted: so a map's bits depend on neither the number of workers nor on what an
+earlier, killed run had finished.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from models import coregister, registry
 from models.coherence.blocks import tiles_along
 from models.coregister import Shift
 from models.errors import ModelError
-from models.estimator import Estimator, FloatArray
+from models.estimator import Estimator, FloatArray, within
 from pipeline import cube
 from pipeline.errors import CohmapError
 from pipeline.export import variable_name
@@ -94,9 +95,9 @@ class TileDone:
     residual: tuple[float, float, float]
 
 
-def block_of(tile: Tile) -> Tile:
-    """The block that a tile lies in, itself a tile of a coarser tiling of the same grid."""
-    tiles = tiles_along(tile.size)
+def block_of(tile: Tile, side: int) -> Tile:
+    """The block that a tile lies in, of whole tiles up to this side, itself a tile of a coarser tiling of the grid."""
+    tiles = tiles_along(tile.size, side)
     return Tile(tile.row // tiles, tile.col // tiles, tile.size * tiles, tile.grid_shape)
 
 
@@ -111,11 +112,11 @@ def estimate_block(task: BlockTask) -> list[TileDone]:
     with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
         writing: list[Future[None]] = []
         for pair, variable, (reference, secondary, *context) in _with_images(task, stack, estimator.halo, reader):
-            maps_of_pair = estimator.estimate(reference, secondary, context)
+            maps_of_pair = estimator.estimate(reference, secondary, context, margin=estimator.halo)
             for each in pair.tiles:
-                place = _place(each.tile, task.block, estimator.halo)
+                place = _place(each.tile, task.block)
                 if each.key not in written:
-                    residuals[each.key] = _residual(reference[place], secondary[place])
+                    residuals[each.key] = _residual(*(within(i, estimator.halo)[place] for i in (reference, secondary)))
                 for quantity, values in zip(("coherence", "sigma"), maps_of_pair, strict=True):
                     pixels = np.ascontiguousarray(values[place], dtype=np.float32)
                     written.setdefault(each.key, []).append(pixels)
@@ -149,21 +150,16 @@ def _with_images(
             read(*steps[number + 1])
         images = [reading[variable, place].result() for place in pair.passes]
         spare = margin - coregister.shift_halo(pair.shift)
-        moved = coregister.apply_shift_trimmed(_within(images[1], spare), pair.shift)
-        yield pair, variable, [_within(images[0], margin), moved, *(_within(image, margin) for image in images[2:])]
+        moved = coregister.apply_shift_trimmed(within(images[1], spare), pair.shift)
+        yield pair, variable, [within(images[0], margin), moved, *(within(image, margin) for image in images[2:])]
         for key in [key for key, final in last.items() if final == number]:
             del reading[key]
 
 
-def _within(image: FloatArray, margin: int) -> FloatArray:
-    """The image without its outermost pixels."""
-    return image[margin:-margin, margin:-margin] if margin else image
-
-
-def _place(tile: Tile, block: Tile, halo: int) -> tuple[slice, slice]:
-    """Where a tile lies in its block's images."""
-    top, left = (halo - edges.start for edges in (block.rows, block.cols))
-    return slice(tile.rows.start + top, tile.rows.stop + top), slice(tile.cols.start + left, tile.cols.stop + left)
+def _place(tile: Tile, block: Tile) -> tuple[slice, slice]:
+    """Where a tile lies in its block's maps."""
+    top, left = block.rows.start, block.cols.start
+    return slice(tile.rows.start - top, tile.rows.stop - top), slice(tile.cols.start - left, tile.cols.stop - left)
 
 
 def _residual(reference: FloatArray, secondary: FloatArray) -> Shift:

@@ -24,6 +24,7 @@ class Runtime(StrEnum):
     onnxruntime = "onnxruntime"
     openvino = "openvino"
     ncnn = "ncnn"
+    int8 = "onnxruntime-int8"
 
 
 RegionName = Annotated[

@@ -12,6 +12,7 @@ import numpy as np
 from odc.geo.geobox import GeoBox
 from shapely.geometry import box
 
+from models.estimator import within
 from pipeline.config import parse
 from pipeline.errors import CohmapError
 from pipeline.passes import Pass, Slice, Track
@@ -134,9 +135,10 @@ class FloorEstimator:
     runtime = "torch"
 
     def estimate(
-        self, reference: FloatArray, secondary: FloatArray, context: Sequence[FloatArray] = ()
+        self, reference: FloatArray, secondary: FloatArray, context: Sequence[FloatArray] = (), *, margin: int = 0
     ) -> tuple[FloatArray, FloatArray]:
         """A quarter, and a tenth for sigma."""
         assert reference.shape == secondary.shape
         assert not context
-        return np.full_like(reference, 0.25), np.full_like(reference, 0.1)
+        kept = within(reference, margin)
+        return np.full_like(kept, 0.25), np.full_like(kept, 0.1)

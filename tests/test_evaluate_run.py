@@ -12,7 +12,7 @@ from scipy import ndimage, stats
 
 from models import registry
 from models.errors import ModelError
-from models.estimator import FloatArray
+from models.estimator import FloatArray, within
 from models.evaluate import contenders, tables
 from models.evaluate.contenders import CONSTANT, ORACLE, EstimatorContender, Scene, open_contenders, registered
 from models.evaluate.probes import Probe, leak, other_speckle, tiling_difference, unrelated
@@ -56,7 +56,10 @@ class BrightIsCoherent:
         reference: FloatArray,
         secondary: FloatArray,  # noqa: ARG002
         context: Sequence[FloatArray] = (),  # noqa: ARG002
+        *,
+        margin: int = 0,
     ) -> tuple[FloatArray, FloatArray]:
+        reference = within(reference, margin)
         ranks = (np.argsort(np.argsort(reference.ravel())) / reference.size).reshape(reference.shape)
         return ranks.astype(np.float32), np.full_like(reference, 0.3)
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from models.coherence.blocks import SIDE
 from pipeline import cube
 from pipeline import infer as stage
+from pipeline.clusters import room_of
 from pipeline.compute import Pool
 from pipeline.config import parse
 from pipeline.export import export
@@ -19,6 +20,7 @@ from pipeline.ledger import Ledger
 from pipeline.plan import make_plan
 from pipeline.progress import Silent
 from pipeline.region import Region, Tile, read_area
+from pipeline.room import GIB, block_side, recorded_side
 from pipeline.sources.opening import open_source
 from pipeline.storage import Folder
 
@@ -33,11 +35,15 @@ SETTINGS = {
 }
 
 
+def region_of(settings: dict[str, Any]) -> Region:
+    config = parse(settings, "the test")
+    return Region(config, read_area(config.area, Path()))
+
+
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("exported")
-    config = parse(SETTINGS, "the test")
-    region = Region(config, read_area(config.area, Path()))
+    region = region_of(SETTINGS)
     source = open_source(region)
     export(make_plan(region, source), source, Folder(str(folder)), Silent())
     return folder
@@ -47,8 +53,7 @@ def made(folder: Path, out: Path) -> dict[str, str]:
     """Checksums of all maps, made in a copy of the exported folder."""
     if not out.exists():
         shutil.copytree(folder, out)
-    config = parse(SETTINGS, "the test")
-    region = Region(config, read_area(config.area, Path()))
+    region = region_of(SETTINGS)
     infer(region, Folder(str(out)), Pool(0), Silent(), "cpu")
     ledger = Ledger(Folder(str(out)), stage.STAGE)
     return {record["key"]: record["checksum"] for record in ledger}
@@ -56,12 +61,60 @@ def made(folder: Path, out: Path) -> dict[str, str]:
 
 def test_tiles_of_a_block_are_neighbours() -> None:
     shape = (5000, 5000)
-    per_side = SIDE // 256
-    blocks = {block_of(Tile(row, col, 256, shape)) for row in range(per_side) for col in range(per_side)}
-    assert blocks == {Tile(0, 0, SIDE, shape)}
-    assert block_of(Tile(per_side, 0, 256, shape)) == Tile(1, 0, SIDE, shape)
-    large = Tile(1, 2, 2 * SIDE, shape)
-    assert block_of(large) == large
+    blocks = {block_of(Tile(row, col, 256, shape), side=1024) for row in range(4) for col in range(4)}
+    assert blocks == {Tile(0, 0, 1024, shape)}
+    assert block_of(Tile(4, 0, 256, shape), side=1024) == Tile(1, 0, 1024, shape)
+    large = Tile(1, 2, 2048, shape)
+    assert block_of(large, side=1024) == large
+
+
+@pytest.mark.parametrize(
+    ("gibibytes", "side"), [(12.0, 2048), (3.0, 2048), (2.9, 1536), (2.0, 1536), (1.0, 1024), (0.0, 1024)]
+)
+def test_blocks_are_as_large_as_a_workers_memory_allows(gibibytes: float, side: int) -> None:
+    assert block_side(int(gibibytes * GIB)) == side
+
+
+def test_a_pool_says_what_room_a_worker_has() -> None:
+    with Pool(0) as alone, Pool(7) as together:
+        assert alone.room() == together.room() > 0  # the bits must not depend on how many there are
+
+
+class Scheduler:
+    """A client of a scheduler whose workers have these limits."""
+
+    def __init__(self, *limits: int | None) -> None:
+        self._limits = limits
+
+    def scheduler_info(self, n_workers: int) -> dict[str, Any]:
+        assert n_workers == -1, "it would name five"
+        return {"workers": {str(number): {"memory_limit": limit} for number, limit in enumerate(self._limits)}}
+
+
+@pytest.mark.parametrize(("limits", "room"), [((8, 3, 5), 3), ((8, None), 0), ((), 0)])
+def test_of_other_machines_the_smallest_counts(limits: tuple[int | None, ...], room: int) -> None:
+    assert room_of(Scheduler(*limits)) == room
+
+
+class Roomy(Pool):
+    """A pool of one, with as much memory as it is told."""
+
+    def __init__(self, room: int) -> None:
+        super().__init__(0)
+        self._room = room
+
+    def room(self) -> int:
+        return self._room
+
+
+def test_what_goes_on_with_less_memory_keeps_the_blocks_it_began_with(exported: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(exported, out)
+    region = region_of(SETTINGS)
+    for room, kept in ((2 * GIB, 1536), (GIB, 1536)):
+        infer(region, Folder(str(out)), Roomy(room), Silent(), "cpu")
+        (maps,) = (out / "pairs").glob("*.zarr")
+        assert recorded_side(Folder(str(out)), f"pairs/{maps.name}") == kept
 
 
 def test_maps_do_not_depend_on_how_many_pairs_are_done_at_once(

@@ -11,7 +11,7 @@ import torch
 from models.coherence.device import resolve_device
 from models.coherence.statistic import Axis, Statistic
 from models.coherence.tables import Mode, Table, find_table
-from models.estimator import FloatArray, require_one_shape
+from models.estimator import FloatArray, require_one_shape, within
 
 CODE_VERSION = "1"
 """Raised whenever the numbers change for a reason other than a new table."""
@@ -69,20 +69,22 @@ class ClassicalEstimator:
         reference: FloatArray,
         secondary: FloatArray,
         context: Sequence[FloatArray] = (),  # noqa: ARG002 - other estimators have a use for it
+        *,
+        margin: int = 0,
     ) -> tuple[FloatArray, FloatArray]:
         """Coherence and sigma of one polarisation; see `models.estimator.Estimator.estimate`.
 
         Raises
         ------
         ModelError
-            The images aren't two-dimensional, or their shapes differ.
+            The images aren't two-dimensional, or their shapes differ, or the margin leaves nothing of them.
         """
-        require_one_shape(reference, secondary)
+        require_one_shape(reference, secondary, margin=margin)
         statistics = np.empty((2, *reference.shape), np.float32)
         for inner, outer, cut in _strips(reference.shape[0], self.halo):
             values = self._estimate_strip(reference[outer], secondary[outer])
             statistics[:, inner] = values[:, cut].cpu().numpy()
-        return statistics[0], statistics[1]
+        return within(statistics[0], margin), within(statistics[1], margin)
 
     def _estimate_strip(self, reference: FloatArray, secondary: FloatArray) -> torch.Tensor:
         first, second = (

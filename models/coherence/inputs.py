@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from models.coherence.stem import is_whole
 from models.estimator import FloatArray
 
 
@@ -59,13 +60,16 @@ def summarised(logarithms: Sequence[torch.Tensor], like: torch.Tensor) -> torch.
         Mean and standard deviation, shape (2, height, width).
     """
     count, total, square = (torch.zeros_like(like) for _ in range(3))
+    whole = all(is_whole(logarithm) for logarithm in logarithms)
     for logarithm in logarithms:
-        there = torch.isfinite(logarithm)
-        known = torch.where(there, logarithm, 0.0)
-        count += there
+        known = logarithm
+        if not whole:
+            there = torch.isfinite(logarithm)
+            known = torch.where(there, logarithm, 0.0)
+            count += there
         total += known
         square.addcmul_(known, known)
-    most = count.clamp(min=1.0)
+    most = torch.tensor(max(len(logarithms), 1.0)).to(like) if whole else count.clamp(min=1.0)
     mean = total.div_(most)
-    variance = square.div_(most).sub_(mean**2).clamp_(min=0.0)
-    return torch.stack([mean, variance.mul_(most).div_((most - 1.0).clamp_(min=1.0)).sqrt_()])
+    variance = square.div_(most).addcmul_(mean, mean, value=-1.0).clamp_(min=0.0)
+    return torch.stack([mean, variance.mul_(most / (most - 1.0).clamp_(min=1.0)).sqrt_()])

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch.nn import functional
 
-from models.coherence.blocks import blocks
+from models.coherence.blocks import Window, blocks
 from models.coherence.device import resolve_device
+from models.coherence.examples import example_features
 from models.coherence.graphs import trunk_graph
 from models.coherence.inputs import summarised
-from models.coherence.network import Weights
+from models.coherence.network import CoherenceNetwork, Weights
 from models.coherence.spacing import LEARNED, nearest_spacing
-from models.coherence.stem import box
-from models.estimator import FloatArray, require_one_shape
-from models.runtimes.choice import open_runner, resolve_runtime
+from models.coherence.stem import box, is_whole
+from models.coherence.trim import Sides
+from models.estimator import FloatArray, require_one_shape, within
+from models.runtimes.choice import INT8, Runner, open_runner, resolve_runtime
+from models.runtimes.int8 import Int8Runner, Ranges, measure_ranges
 
 SHIPPED = Path(__file__).with_name("trained")
 """Weights that come with the package, and their cards."""
@@ -48,7 +52,8 @@ class LearnedEstimator:
     device
         auto, cpu or cuda.
     runtime
-        What computes the convolutions, see `models.runtimes.choice`; all agree to 1e-5.
+        What computes the convolutions, see `models.runtimes.choice`; all agree to 1e-5, but for
+        onnxruntime-int8, which therefore has a version of its own.
 
     Raises
     ------
@@ -61,54 +66,85 @@ class LearnedEstimator:
         self._device = resolve_device(device)
         self._network = weights.network().to(self._device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.runtime = resolve_runtime(runtime, self._device)
-        self._run = (
-            self._network.trunk if self.runtime == "torch" else open_runner(self.runtime, trunk_graph(self._network))
-        )
+        self._runners: dict[Sides, Runner] = {}
+        self._ranges: Ranges = {}
         self._sigma_scale = weights.sigma_scale
         self.lattice = self._network.lattice
         self.name = name
-        self.version = f"{CODE_VERSION}-{hashlib.sha256(path.read_bytes()).hexdigest()[:8]}"
+        rounded = "-int8" if self.runtime == INT8 else ""
+        self.version = f"{CODE_VERSION}-{hashlib.sha256(path.read_bytes()).hexdigest()[:8]}{rounded}"
         self.halo = self._network.halo
         self.spacing = nearest_spacing(name, LEARNED, spacing)
         self.context = self._network.dates
 
     def estimate(
-        self, reference: FloatArray, secondary: FloatArray, context: Sequence[FloatArray] = ()
+        self, reference: FloatArray, secondary: FloatArray, context: Sequence[FloatArray] = (), *, margin: int = 0
     ) -> tuple[FloatArray, FloatArray]:
         """Coherence and sigma of one polarisation; see `models.estimator.Estimator.estimate`.
 
         Raises
         ------
         ModelError
-            The images aren't two-dimensional, or their shapes differ.
+            The images aren't two-dimensional, or their shapes differ, or the margin leaves nothing of them.
         """
         images = [reference, secondary, *context]
-        require_one_shape(*images)
-        maps = np.empty((2, *reference.shape), np.float32)
-        for inner, outer, cut in blocks(images[0].shape, self.halo):
-            maps[:, *inner] = self._estimate_block([image[outer] for image in images])[:, *cut]
-        missing = ~(np.isfinite(reference) & np.isfinite(secondary))
-        maps[:, missing] = np.nan
-        return maps[0], maps[1]
+        require_one_shape(*images, margin=margin)
+        whole = np.empty((2, *reference.shape), np.float32)
+        for inner, outer, cut in blocks(images[0].shape, self.halo, self._network.side, margin):
+            whole[:, *inner] = self._estimate_block([image[outer] for image in images], cut)
+        coherence, sigma = (within(each, margin) for each in whole)
+        there = np.isfinite(within(reference, margin)) & np.isfinite(within(secondary, margin))
+        if not there.all():
+            coherence[~there] = sigma[~there] = np.nan
+        return coherence, sigma
 
-    def _estimate_block(self, images: Sequence[FloatArray]) -> FloatArray:
-        """Coherence and sigma, shape (2, height, width)."""
+    def _runner(self, margin: Sides) -> Runner:
+        """The learned part for images with a halo on these sides."""
+        if margin not in self._runners:
+            self._runners[margin] = self._opened(margin)
+        return self._runners[margin]
+
+    def _opened(self, margin: Sides) -> Runner:
+        if self.runtime == "torch":
+            return partial(self._network.trunk, margin=margin)
+        graph = trunk_graph(self._network, margin)
+        if self.runtime != INT8 or not isinstance(self._network, CoherenceNetwork):
+            return open_runner(self.runtime, graph)
+        if not self._ranges:
+            examples = example_features(self._network, self.spacing)
+            self._ranges = measure_ranges(trunk_graph(self._network), examples)
+        return Int8Runner(graph, self._ranges)
+
+    def _logarithm(self, image: FloatArray) -> torch.Tensor:
+        """Of power; zero, negative and infinite power all become what isn't finite."""
+        return torch.from_numpy(np.ascontiguousarray(image)).to(self._device).log()
+
+    def _estimate_block(self, images: Sequence[FloatArray], kept: Window) -> FloatArray:
+        """Coherence and sigma of what is kept, shape (2, height, width)."""
         height, width = images[0].shape
         bottom, right = -height % self.lattice, -width % self.lattice
+        (top, down), (left, across) = ((cut.start, cut.stop) for cut in kept)
+        margin = Sides(*(around >= self.halo for around in (top, height + bottom - down, left, width + right - across)))
+        top, left = top - margin.top * self.halo, left - margin.left * self.halo
+        down, across = down - margin.top * self.halo, across - margin.left * self.halo
         dates = torch.tensor([len(images) - 2], device=self._device)
         spacing = torch.tensor([self.spacing], device=self._device)
         with torch.inference_mode():
-            # zero, negative and infinite power all become what isn't finite
-            logarithms = [torch.from_numpy(np.ascontiguousarray(image)).to(self._device).log() for image in images]
-            pair, summary = torch.stack(logarithms[:2])[None], summarised(logarithms[2:], logarithms[0])
-            padded = functional.pad(pair, (0, right, 0, bottom), value=float("nan"))
-            shown = padded, functional.pad(summary[None], (0, right, 0, bottom)), dates, spacing
-            coherence, log_variance = self._network.answer(self._run(self._network.features(*shown)))
+            pair = torch.stack([self._logarithm(image) for image in images[:2]])[None]
+            # the summary and the features are the largest things here: nothing is kept that isn't used again
+            summary = summarised([self._logarithm(image) for image in images[2:]], pair[0, 0])[None]
+            if bottom or right:
+                pair = functional.pad(pair, (0, right, 0, bottom), value=float("nan"))
+                summary = functional.pad(summary, (0, right, 0, bottom))
+            features = self._network.features(pair, summary, dates, spacing)
+            del summary
+            coherence, log_variance = self._network.answer(self._runner(margin)(features))
+            del features
             sigma = (0.5 * log_variance).exp() * self._sigma_scale
-            result = torch.cat([coherence, sigma.clamp(max=1.0)], 1)[0, :, :height, :width]
-            both = torch.isfinite(pair[0]).all(0)
-            if not both.all():  # otherwise every share is 1
-                share = box(both.float()[None], SURROUNDINGS)
+            result = torch.cat([coherence, sigma.clamp(max=1.0)], 1)[0, :, top:down, left:across]
+            if not is_whole(pair):  # otherwise every share is 1
+                both = torch.isfinite(pair[0, :, :height, :width]).all(0)
+                share = box(both.float()[None], SURROUNDINGS)[:, *kept]
                 result = torch.where(share >= LEAST_VALID, result, torch.nan)
             maps: FloatArray = result.cpu().numpy()
         return maps

@@ -15,14 +15,19 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn import functional
 
+from models.coherence.blocks import LARGEST
 from models.coherence.published import PublishedNetwork
 from models.coherence.ranges import HIGHEST_LOG, LOWEST_LOG
 from models.coherence.stem import CELL, SpeckleStem
+from models.coherence.trim import Cuts, Sides, cut_off, plan_cuts
 from models.errors import ModelError
 
 FORMAT = "cohmap-coherence-1"
-HALO = 144
-"""Pixels around a window beyond which nothing changed an estimate by 1e-5; a multiple of the lattice."""
+HALO = 160
+"""Pixels around a window beyond which nothing changed an estimate by 1e-6, a multiple of the lattice: the learned part
+reaches 152, and what the stem sees further out is too faint to tell."""
+WHOLE = Sides()
+"""Nothing around what is kept."""
 MOST_DATES = 4
 """Further dates made use of."""
 
@@ -77,9 +82,11 @@ class CoherenceNetwork(nn.Module):
         Pixels around a window that matter.
     dates
         Further dates made use of.
+    side
+        Pixels along both sides of what is estimated at once, at most.
     """
 
-    halo, dates = HALO, MOST_DATES
+    halo, dates, side = HALO, MOST_DATES, LARGEST
 
     def __init__(self, layout: Layout | None = None) -> None:
         super().__init__()
@@ -113,25 +120,42 @@ class CoherenceNetwork(nn.Module):
     def features(
         self, images: torch.Tensor, context: torch.Tensor, dates: torch.Tensor, spacing: torch.Tensor
     ) -> torch.Tensor:
-        """What enters the learned part: the stem's channels."""
+        """What enters the learned part: the stem's channels, and empty ones."""
         channels: torch.Tensor = self.stem(images, context, dates, spacing)
         return channels
 
-    def trunk(self, features: torch.Tensor) -> torch.Tensor:
-        """The learned part up to both heads, on cells; `models.coherence.graphs` gives it to other runtimes."""
-        features = features.contiguous(memory_format=torch.channels_last)
-        inner = functional.relu(self.enter(self.scale(features)))
+    @property
+    def cuts(self) -> Cuts:
+        """Where the learned part drops the halo."""
+        return plan_cuts(self.layout.encoder, self.layout.decoder, self.halo // CELL)
+
+    def trunk(self, features: torch.Tensor, margin: Sides = WHOLE) -> torch.Tensor:
+        """The learned part up to both heads, on cells; `models.coherence.graphs` gives it to other runtimes.
+
+        Parameters
+        ----------
+        margin
+            On which sides there is a halo that isn't kept. The result lacks it.
+        """
+        cuts = self.cuts
+        features = features[:, : self.stem.channels].contiguous(memory_format=torch.channels_last)
+        inner = cut_off(features, margin.times(cuts.entering[0]))
+        inner = functional.relu(self.enter(self.scale(inner)))
         skips: list[torch.Tensor] = []
         for level, blocks in enumerate(self.encoder):
             if level:
                 inner = functional.relu(self.down[level - 1](inner))
+                inner = cut_off(inner, margin.times(cuts.entering[level]))
             inner = blocks(inner)
             skips.append(inner)
         skips.pop()
-        for narrow, blocks in zip(reversed(self.up), reversed(self.decoder), strict=True):
-            larger = functional.interpolate(narrow(inner), scale_factor=2.0, mode="bilinear", align_corners=False)
-            inner = blocks(skips.pop() + larger)
-        leaving: torch.Tensor = self.leave(inner)
+        for level in reversed(range(len(self.decoder))):
+            coarse = cut_off(inner, margin.times(cuts.coarse[level]))
+            larger = functional.interpolate(
+                self.up[level](coarse), scale_factor=2.0, mode="bilinear", align_corners=False
+            )
+            inner = self.decoder[level](cut_off(skips.pop(), margin.times(cuts.skips[level])) + larger)
+        leaving: torch.Tensor = cut_off(self.leave(inner), margin.times(cuts.leaving))
         return leaving
 
     @staticmethod

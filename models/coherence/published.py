@@ -7,8 +7,10 @@ import math
 import torch
 from torch import nn
 
+from models.coherence.blocks import SIDE
 from models.coherence.ranges import HIGHEST_LOG, LOWEST_LOG
 from models.coherence.residual_unet import HALO, LATTICE
+from models.coherence.trim import Sides, cut_off
 from models.decibels import DecibelRange
 from models.resunet import ResidualUNet
 
@@ -21,7 +23,7 @@ class PublishedNetwork(nn.Module):
     Its sigmoid of the log variance is spread over the range that ours has. Attributes as `CoherenceNetwork` has.
     """
 
-    lattice, halo, dates = LATTICE, HALO, 0
+    lattice, halo, dates, side = LATTICE, HALO, 0, SIDE
 
     def __init__(self) -> None:
         super().__init__()
@@ -50,9 +52,9 @@ class PublishedNetwork(nn.Module):
         scaled = ((images * DECIBELS).clamp(low, high) - low) / (high - low)
         return torch.nan_to_num(scaled, nan=0.0)
 
-    def trunk(self, features: torch.Tensor) -> torch.Tensor:
-        """The network up to both heads, before their sigmoids; the mean is the first channel."""
-        return self.network.heads(features)
+    def trunk(self, features: torch.Tensor, margin: Sides = Sides()) -> torch.Tensor:  # noqa: B008 - a constant
+        """The network up to both heads, before their sigmoids, less the halo; the mean is the first channel."""
+        return cut_off(self.network.heads(features), margin.times(self.halo))
 
     @staticmethod
     def answer(leaving: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

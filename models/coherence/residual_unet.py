@@ -18,7 +18,7 @@ from models.coherence.blocks import SIDE, blocks
 from models.coherence.device import resolve_device
 from models.coherence.spacing import PUBLISHED, nearest_spacing
 from models.errors import ModelError
-from models.estimator import FloatArray, require_one_shape
+from models.estimator import FloatArray, require_one_shape, within
 from models.resunet import ResidualUNet
 from models.runtimes.choice import open_runner, resolve_runtime
 from models.runtimes.published import published_graph
@@ -111,19 +111,23 @@ class ResidualUNetEstimator:
         reference: FloatArray,
         secondary: FloatArray,
         context: Sequence[FloatArray] = (),  # noqa: ARG002 - other estimators have a use for it
+        *,
+        margin: int = 0,
     ) -> tuple[FloatArray, FloatArray]:
         """Coherence and sigma of one polarisation; see `models.estimator.Estimator.estimate`.
 
         Raises
         ------
         ModelError
-            The images aren't two-dimensional, or their shapes differ.
+            The images aren't two-dimensional, or their shapes differ, or the margin leaves nothing of them.
         """
+        require_one_shape(reference, secondary, margin=margin)
         images = _stacked(reference, secondary)
         coherence = np.empty(reference.shape, np.float32)
-        for inner, outer, cut in blocks(images.shape[1:], HALO, BLOCK):
+        for inner, outer, cut in blocks(images.shape[1:], HALO, BLOCK, margin):
             coherence[inner] = self._predict(_padded(self._scaled(images[:, *outer])))[cut]
-        return self._masked(coherence, images)
+        maps = self._masked(coherence, images)
+        return within(maps[0], margin), within(maps[1], margin)
 
     def estimate_by_patches(self, reference: FloatArray, secondary: FloatArray) -> tuple[FloatArray, FloatArray]:
         """The same by the published scheme of blended patches: slower, and its tiles have seams; for comparison."""

@@ -28,6 +28,8 @@ VARIANCE_FLOOR = 0.02
 """Added to a variance before dividing by it; the speckle of a GRD image has 0.25."""
 MOST = 3.0
 """Limit of a normalised product: one cell with a corner reflector must not drown its neighbours."""
+VECTOR = 16
+"""Channels are filled up to a multiple of it: runtimes compute so many at once, and reorder all where they can't."""
 LOWEST, HIGHEST = -4.0, 3.0
 """Limits of a high-passed logarithm: single-look speckle falls far, a corner reflector rises far."""
 
@@ -41,6 +43,11 @@ class SpeckleStem(nn.Module):
         images, low, products = 3 * CELL**2, 3, len(WINDOWS) * len(LAGS)
         variances, context, spacing = 2 * (len(WINDOWS) - 1), (len(WINDOWS) - 1) * 2 + 4, 1
         return images + low + products + variances + context + spacing
+
+    @property
+    def planes(self) -> int:
+        """Channels and the empty ones after them."""
+        return -(-self.channels // VECTOR) * VECTOR
 
     @torch.no_grad()
     def forward(
@@ -64,11 +71,13 @@ class SpeckleStem(nn.Module):
         Returns
         -------
         torch.Tensor
-            Shape (batch, channels, height / CELL, width / CELL).
+            Shape (batch, planes, height / CELL, width / CELL); what lies beyond `channels` is zero.
         """
         planes = _unfolded(images)
-        there = torch.isfinite(planes)
-        speckle, mean, count = _high_passed(planes.masked_fill_(~there, 0.0), there)
+        there = None if is_whole(planes) else torch.isfinite(planes)
+        if there is not None:
+            planes.masked_fill_(~there, 0.0)
+        speckle, mean, count = _high_passed(planes, there)
         variance = _mean_product(speckle, speckle)
         steady, further = _of_further_dates(speckle, variance, context, dates)
         return torch.cat(
@@ -79,6 +88,7 @@ class SpeckleStem(nn.Module):
                 *_repetition(speckle, variance),
                 further,
                 _everywhere((spacing / 10.0).log(), variance),
+                variance.new_zeros(()).expand(len(variance), self.planes - self.channels, *variance.shape[-2:]),
             ],
             1,
         )
@@ -102,19 +112,24 @@ def _unfolded(images: torch.Tensor) -> torch.Tensor:
     return planes
 
 
-def _high_passed(planes: torch.Tensor, there: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def is_whole(image: torch.Tensor) -> bool:
+    """Whether all is finite, told from the sum: one pass over memory, where a mask and its reduction take three."""
+    return bool(image.sum().isfinite())
+
+
+def _high_passed(planes: torch.Tensor, there: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Logarithms less their mean around, over what has data; that mean, and the share that has data, on half the grid.
 
     What has no data is 0 in all three, and counts in none; it must be 0 in `planes` too, which are unfolded. The mean
-    and the share have shape (batch, images, height / 2, width / 2).
+    and the share have shape (batch, images, height / 2, width / 2). None for what has data: all of it, which is the
+    usual case, and what is left out then would change nothing.
     """
-    whole = bool(there.all())  # the usual case; what is left out then would change nothing
     total = _on_half_the_grid(planes)
-    count = torch.ones_like(total) if whole else _on_half_the_grid(there.to(planes.dtype))
-    mean = box(total, 3) if whole else _mean_around(total, count, 3)
+    count = torch.ones_like(total) if there is None else _on_half_the_grid(there.to(planes.dtype))
+    mean = box(total, 3) if there is None else _mean_around(total, count, 3)
     around = functional.pixel_unshuffle(mean, CELL // 2).unflatten(1, (planes.shape[1], 2, 2))
     speckle = (_halves(planes) - around[:, :, :, None, :, None]).clamp_(LOWEST, HIGHEST).flatten(4, 5).flatten(2, 3)
-    return speckle if whole else speckle.mul_(there), mean, count
+    return speckle if there is None else speckle.mul_(there), mean, count
 
 
 def _on_half_the_grid(planes: torch.Tensor) -> torch.Tensor:
@@ -205,10 +220,14 @@ def _of_further_dates(
         return speckle.new_zeros(batch, CELL**2, height, width), speckle.new_zeros(batch, 8, height, width)
     several = (dates > 0).to(speckle.dtype).view(-1, 1, 1, 1)
     planes = _unfolded(context)
-    told = (planes[:, :1] != 0.0) & (several > 0).view(-1, 1, 1, 1, 1, 1)
-    steady, _, _ = _high_passed(planes[:, :1] * told, told)
+    mean, deviation = planes[:, :1], planes[:, 1:]
+    there = (mean != 0.0) & (several > 0).view(-1, 1, 1, 1, 1, 1)
+    told = None if bool(there.all()) else there
+    if told is not None:
+        mean, deviation = mean * told, deviation * told
+    steady, _, _ = _high_passed(mean, told)
     agreement = _agreement(speckle, variance, steady, several)
-    return steady.flatten(1, 3), torch.cat([*agreement, *_steadiness(planes[:, 1:], told, dates)], 1)
+    return steady.flatten(1, 3), torch.cat([*agreement, *_steadiness(deviation, told, dates)], 1)
 
 
 def _agreement(
@@ -222,11 +241,11 @@ def _agreement(
     return [*correlations, ((steady_variance + VARIANCE_FLOOR).log() * 0.5 + 0.6) * several]
 
 
-def _steadiness(deviation: torch.Tensor, told: torch.Tensor, dates: torch.Tensor) -> list[torch.Tensor]:
+def _steadiness(deviation: torch.Tensor, told: torch.Tensor | None, dates: torch.Tensor) -> list[torch.Tensor]:
     """How little further dates differ among themselves where they have data, and how many there are."""
     known = (dates > 1).to(deviation.dtype).view(-1, 1, 1, 1)
-    weight = _mean_of_cells(told.to(deviation.dtype))
-    total = _mean_of_cells(deviation * told)
+    total = _mean_of_cells(deviation)
+    weight = torch.ones_like(total) if told is None else _mean_of_cells(told.to(deviation.dtype))
     number = dates.to(deviation.dtype)
     cells, around = ((_mean_around(total, weight, side) - 0.5) * known for side in (1, 5))
     return [cells, around, _everywhere(number / (number + 2.0), weight)]

@@ -13,15 +13,19 @@ if TYPE_CHECKING:
 
     from models.runtimes.graph import Graph
 
-Name = Literal["auto", "torch", "onnxruntime", "openvino", "ncnn"]
+Name = Literal["auto", "torch", "onnxruntime", "openvino", "ncnn", "onnxruntime-int8"]
+INT8 = "onnxruntime-int8"
 Runner: TypeAlias = "Callable[[torch.Tensor], torch.Tensor]"
 
 NEEDS: dict[str, tuple[str, ...]] = {
     "onnxruntime": ("onnxruntime",),
     "openvino": ("openvino",),
     "ncnn": ("ncnn",),
+    INT8: ("onnxruntime", "onnx"),
 }
 """Packages of each runtime."""
+EXACT = tuple(name for name in NEEDS if name != INT8)
+"""Those whose numbers are PyTorch's to 1e-5."""
 AUTOMATIC = ("onnxruntime", "openvino")
 """Those that are taken unasked on a CPU, the first that is installed: ncnn is a tenth faster, but its Python binding
 hands memory to C++ without checking it, and what crashes there takes the process with it."""
@@ -68,7 +72,15 @@ def resolve_runtime(name: str, device: torch.device) -> str:
 
 
 def open_runner(name: str, graph: Graph) -> Runner:
-    """A graph, ready to run in a runtime other than PyTorch."""
+    """A graph, ready to run in a runtime other than PyTorch.
+
+    Raises
+    ------
+    ModelError
+        The runtime rounds, which takes examples: only `models.coherence.learned` has some.
+    """
+    if name == INT8:
+        raise ModelError(f"runtime '{INT8}' knows no other networks than the default one's kind; choose runtime 'auto'")
     if name == "ncnn":
         from models.runtimes.ncnn_net import NcnnRunner
 

@@ -17,7 +17,7 @@ from torch import nn
 
 FloatArray = npt.NDArray[np.float32]
 
-Kind = Literal["conv", "add", "relu", "pool", "enlarge", "concat"]
+Kind = Literal["conv", "add", "relu", "pool", "enlarge", "concat", "crop"]
 ENTRANCE = "features"
 
 
@@ -28,13 +28,16 @@ class Layer:
     Attributes
     ----------
     kind
-        conv; add two; relu; pool: the maximum of 2 x 2; enlarge: twice the size, bilinear; concat along channels.
+        conv; add two; relu; pool: the maximum of 2 x 2; enlarge: twice the size, bilinear; concat along
+        channels; crop rows and columns off.
     name
         Of what comes out; the layers that use it say so in their inputs.
     weight, bias, stride, before, after
         Of a convolution: shape (out, in, rows, columns); zeros added above and on the left, below and on the right.
     rectified
         A convolution followed by a ReLU.
+    cut
+        Of a crop: rows above and below, columns left and right.
     """
 
     kind: Kind
@@ -46,6 +49,7 @@ class Layer:
     before: int = 0
     after: int = 0
     rectified: bool = False
+    cut: tuple[int, int, int, int] = (0, 0, 0, 0)
 
 
 @dataclass
@@ -75,6 +79,7 @@ class Graph:
         first: nn.BatchNorm2d | None = None,
         rectified: bool = False,
         after: int | None = None,
+        empty: int = 0,
     ) -> str:
         """Append a convolution with the normalisation after it; one before it is folded in too where it is 1 x 1.
 
@@ -82,8 +87,11 @@ class Graph:
         ----------
         after
             Zeros added below and on the right, where they are not as many as the module adds everywhere.
+        empty
+            Channels at the end of what enters that the module doesn't know.
         """
         weight, bias = _folded(module, norm, first)
+        weight = np.pad(weight, ((0, 0), (0, empty), (0, 0), (0, 0)))
         before = int(module.padding[0])
         return self._append(
             "conv",
@@ -100,6 +108,10 @@ class Graph:
         """Append a layer without weights."""
         return self._append(kind, images)
 
+    def crop(self, image: str, cut: tuple[int, int, int, int]) -> str:
+        """Append a layer that takes rows above and below, and columns left and right, away; none where all are 0."""
+        return self._append("crop", (image,), cut=cut) if any(cut) else image
+
     def _append(
         self,
         kind: Kind,
@@ -111,9 +123,12 @@ class Graph:
         before: int = 0,
         after: int = 0,
         rectified: bool = False,
+        cut: tuple[int, int, int, int] = (0, 0, 0, 0),
     ) -> str:
-        name = f"{kind}{len(self.layers)}"
-        self.layers.append(Layer(kind, name, tuple(inputs), weight, bias, stride, before, after, rectified))
+        # a crop is named after what it crops: all others are called the same, whatever is cut
+        number = sum(layer.kind != "crop" for layer in self.layers)
+        name = f"{inputs[0]}_cut" if kind == "crop" else f"{kind}{number}"
+        self.layers.append(Layer(kind, name, tuple(inputs), weight, bias, stride, before, after, rectified, cut))
         return name
 
 

@@ -20,6 +20,8 @@ from models.runtimes.graph import ENTRANCE, Graph, Layer
 _MAGIC = 7767517
 _RAW = np.zeros(1, np.uint32).tobytes()
 """Says that float32 weights follow."""
+_REST = -233
+"""ncnn's mark for: as far as the image goes, less what is cut at its end."""
 _NARROW = ("use_fp16_storage", "use_fp16_arithmetic", "use_fp16_packed", "use_bf16_storage")
 
 
@@ -100,6 +102,10 @@ def _described(layer: Layer) -> tuple[str, dict[str, str]]:
         numbers = {0: out, 1: columns, 11: rows, 3: layer.stride, 4: layer.before, 15: layer.after, 14: layer.before}
         numbers |= {16: layer.after, 5: 1, 6: layer.weight.size, 9: int(layer.rectified)}
         return "Convolution", {str(key): str(value) for key, value in numbers.items()}
+    if layer.kind == "crop":
+        top, bottom, left, right = layer.cut
+        numbers = {0: left, 1: top, 2: 0, 3: _REST, 4: _REST, 5: _REST, 6: right, 7: bottom, 8: 0}
+        return "Crop", {str(key): str(value) for key, value in numbers.items()}
     return {
         "add": ("BinaryOp", {"0": "0"}),
         "relu": ("ReLU", {}),

@@ -1,7 +1,7 @@
 """A graph as an ONNX model, for the runtimes that read one.
 
-Six operators and one type of number need no library to be written: an ONNX model is a Protocol Buffers message, whose
-fields are numbered in https://github.com/onnx/onnx/blob/main/onnx/onnx.proto. Tests have ONNX Runtime read it.
+Seven operators and two types of number need no library to be written: an ONNX model is a Protocol Buffers message,
+whose fields are numbered in https://github.com/onnx/onnx/blob/main/onnx/onnx.proto. Tests have ONNX Runtime read it.
 """
 
 from __future__ import annotations
@@ -13,9 +13,14 @@ import numpy as np
 from models.runtimes.graph import ENTRANCE, FloatArray, Graph, Layer
 
 OPSET = 17
-"""Of the operators used: Conv, Add, Relu, MaxPool, Resize and Concat have kept their meaning since 13."""
+"""Of the operators used: Conv, Add, Relu, MaxPool, Resize, Concat and Slice have kept their meaning since 13."""
 IR_VERSION = 8
-_FLOAT, _INT, _STRING, _INTS = 1, 2, 3, 7
+_FLOAT, _INT64 = 1, 7
+"""Types of tensors."""
+_INT, _STRING, _INTS = 2, 3, 7
+"""Types of attributes."""
+_FAR = 2**31 - 1
+"""Beyond the end of every axis."""
 _DOUBLE = "double"
 """The factors that a Resize enlarges by."""
 
@@ -32,6 +37,10 @@ def onnx_bytes(graph: Graph) -> bytes:
             if values is not None:
                 entering.append(f"{layer.name}_{suffix}")
                 tensors.append(_tensor(entering[-1], values))
+        if layer.kind == "crop":
+            for suffix, integers in _slice(layer).items():
+                entering.append(f"{layer.name}_{suffix}")
+                tensors.append(_integers(entering[-1], integers))
         nodes.append(_node(operator, entering, inner, attributes))
         if layer.rectified:
             nodes.append(_node("Relu", [inner], layer.name, {}))
@@ -54,7 +63,7 @@ def _operator(layer: Layer) -> tuple[str, list[str], dict[str, Attribute]]:
         return "MaxPool", entering, {"kernel_shape": [2, 2], "strides": [2, 2]}
     if layer.kind == "concat":
         return "Concat", entering, {"axis": 1}
-    return {"add": "Add", "relu": "Relu"}[layer.kind], entering, {}
+    return {"add": "Add", "relu": "Relu", "crop": "Slice"}[layer.kind], entering, {}
 
 
 def _node(operator: str, entering: Sequence[str], leaving: str, attributes: dict[str, Attribute]) -> bytes:
@@ -76,6 +85,17 @@ def _tensor(name: str, values: FloatArray) -> bytes:
     dims = b"".join(_number(1, length) for length in values.shape)
     raw = np.ascontiguousarray(values, "<f4").tobytes()
     return dims + _number(2, _FLOAT) + _part(8, name.encode()) + _part(9, raw)
+
+
+def _slice(layer: Layer) -> dict[str, list[int]]:
+    """Where a crop begins and ends, along which axes; ONNX counts from the end where a number is negative."""
+    top, bottom, left, right = layer.cut
+    return {"starts": [top, left], "ends": [-bottom or _FAR, -right or _FAR], "axes": [2, 3]}
+
+
+def _integers(name: str, values: Sequence[int]) -> bytes:
+    raw = np.array(values, "<i8").tobytes()
+    return _number(1, len(values)) + _number(2, _INT64) + _part(8, name.encode()) + _part(9, raw)
 
 
 def _end(name: str, channels: int | None) -> bytes:

@@ -25,7 +25,7 @@ from models.coherence.published import PublishedNetwork
 from models.estimator import FloatArray
 from models.evaluate.tables import Table
 from models.resunet import CHANNELS
-from models.runtimes.choice import NEEDS, is_installed
+from models.runtimes.choice import EXACT, is_installed
 from models.tiling import PATCH, STRIDE, blend_patches
 from tests.benchmarks.runtime import speckle
 from tests.keras_files import random_network
@@ -79,7 +79,7 @@ def main() -> None:
         path = random_weights(Path(folder) / "random.safetensors")
         whole = {
             name: LearnedEstimator("random", path, spacing=10.0, device="cpu", runtime=name)
-            for name in ("torch", *NEEDS)
+            for name in ("torch", *EXACT)
             if is_installed(name)
         }
         network = Weights.load(path).network()

@@ -25,13 +25,15 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from models import registry
 from models.coherence.learned import LearnedEstimator
-from models.coherence.network import CoherenceNetwork
+from models.coherence.network import WHOLE, CoherenceNetwork
 from models.estimator import FloatArray
 from models.evaluate.tables import Table
 from models.runtimes.choice import NEEDS, is_installed
 
-KEPT = (512, 1024)
+KEPT = (512, 1024, 2048)
 """Sides of what is kept of a block; the halo comes on top."""
+OLDER = 1024
+"""Largest of them that older commits are timed on: they cut larger ones."""
 DATES = 4
 HEADINGS = ("contender", "kept px", "computed px", "CPU s", "MPix/s computed", "MPix/s kept")
 
@@ -68,16 +70,18 @@ class Elsewhere:
     """The default estimator of another checkout, in a process of its own that waits for its turns."""
 
     PROGRAM = """
-import sys, time, numpy, torch
+import inspect, sys, time, numpy, torch
 from models import registry
 torch.set_num_threads(1)
 side, dates = int(sys.argv[1]), int(sys.argv[2])
 rng = numpy.random.default_rng(0)
 images = [rng.gamma(4.4, 0.05 / 4.4, (side, side)).astype(numpy.float32) for _ in range(2 + dates)]
 estimator = registry.get(device="cpu")
+known = "margin" in inspect.signature(estimator.estimate).parameters  # older commits estimate all they are shown
+margin = {"margin": estimator.halo} if known else {}
 for _ in sys.stdin:
     began = time.process_time()
-    estimator.estimate(images[0], images[1], images[2:])
+    estimator.estimate(images[0], images[1], images[2:], **margin)
     print(time.process_time() - began, flush=True)
 """
 
@@ -112,8 +116,8 @@ def estimators(halo: int, before: Path | None, rounds: int) -> Table:
         for name in ("torch", *NEEDS):
             if is_installed(name):
                 built = registry.get(device="cpu", runtime=name)
-                contenders[name] = timed(partial(built.estimate, images[0], images[1], images[2:]))
-        older = Elsewhere(before, side) if before else None
+                contenders[name] = timed(partial(built.estimate, images[0], images[1], images[2:], margin=halo))
+        older = Elsewhere(before, side) if before and kept <= OLDER else None
         if older:
             contenders["before"] = older
         for name, seconds in take_turns(contenders, rounds).items():
@@ -166,9 +170,9 @@ def parts(rounds: int) -> Table:
                 built = registry.get(device="cpu", runtime=name)
                 assert isinstance(built, LearnedEstimator)
 
-                def trunk(run: Callable[[torch.Tensor], torch.Tensor] = built._run) -> object:
+                def trunk(built: LearnedEstimator = built) -> object:
                     with torch.inference_mode():
-                        return run(features)
+                        return built._runner(WHOLE)(features)
 
                 contenders[f"learned part, {name}"] = timed(trunk)
         found = take_turns(contenders, rounds)
