@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,7 @@ from pipeline.region import Region, Tile
 from pipeline.register import register_pairs
 from pipeline.stacks import Stacks, open_stacks
 from pipeline.storage import Folder
+from pipeline.tiles import Tiles
 
 STAGE = "infer"
 PAIRS_AT_ONCE = 4
@@ -117,7 +118,6 @@ def _works(
     """Every pair, with what is left to do."""
     works = []
     variables = map_variables(stacks.region.config.passes.polarisations)
-    numbers = {tile: number for number, tile in enumerate(stacks.region.tiles)}
     for track, pairs in stacks.pairs.items():
         stack_positions = {entry_id: index for index, entry_id in enumerate(stacks.passes[track])}
         map_positions = {entry["id"]: index for index, entry in enumerate(maps[track].entries)}
@@ -132,12 +132,13 @@ def _works(
                 shift=shifts[f"{track}/{pair.id}"],
                 tiles=(),
             )
-            todo, tiles = np.zeros(len(numbers), dtype=np.bool_), stacks.pair_tiles(pair)
-            for tile in tiles:
+            todo = stacks.has_data(pair)
+            total = int(todo.sum())
+            for number, tile in zip(np.flatnonzero(todo), stacks.pair_tiles(pair), strict=True):
                 task = _tile_task(stacks, estimator, pair, tile, plain.shift, context)
                 done = ledger.matches(task.key, task.fingerprint) and there.has_tile(variables, plain.position, tile)
-                todo[numbers[tile]] = not done
-            works.append(_Work(pair, context, plain, len(tiles), todo))
+                todo[number] = not done
+            works.append(_Work(pair, context, plain, total, todo))
     return works
 
 
@@ -151,18 +152,14 @@ def _block_tasks(
     stacks: Stacks, estimator: Estimator, spec: EstimatorSpec, works: Sequence[_Work]
 ) -> Iterator[BlockTask]:
     """Block after block, a few pairs at a time; made when asked for, so that any number of tiles takes no memory."""
-    tiles = stacks.region.tiles
-    blocks: dict[Tile, list[int]] = {}
-    for number, tile in enumerate(tiles):
-        blocks.setdefault(block_of(tile), []).append(number)
     for track in stacks.pairs:
         of_track = [work for work in works if work.pair.track == track]
-        for block, members in blocks.items():
+        for block, members in _blocks(stacks.region.tiles):
             parts = []
             for work in of_track:
                 wanted = [
-                    _tile_task(stacks, estimator, work.pair, tiles[number], work.plain.shift, work.context)
-                    for number in members
+                    _tile_task(stacks, estimator, work.pair, tile, work.plain.shift, work.context)
+                    for number, tile in members
                     if work.todo[number]
                 ]
                 if wanted:
@@ -178,6 +175,15 @@ def _block_tasks(
                     pairs=tuple(parts[first:last]),
                     spec=spec,
                 )
+
+
+def _blocks(tiles: Tiles) -> Iterator[tuple[Tile, list[tuple[int, Tile]]]]:
+    """Every block with its tiles and their numbers, one row of blocks after the other: tiles come row by row."""
+    for _, row in groupby(enumerate(tiles), key=lambda numbered: block_of(numbered[1]).row):
+        blocks: dict[Tile, list[tuple[int, Tile]]] = {}
+        for number, tile in row:
+            blocks.setdefault(block_of(tile), []).append((number, tile))
+        yield from blocks.items()
 
 
 def map_fingerprint(
