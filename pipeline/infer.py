@@ -19,11 +19,11 @@ from models import coregister
 from models.coregister import Shift
 from models.estimator import Estimator
 from pipeline import __version__, cube
-from pipeline.compute import Pool
+from pipeline.compute import MOST_TOGETHER, Pool
 from pipeline.context import context_passes
 from pipeline.estimator import open_estimator
 from pipeline.export import Outcome, stack_name, unit_key, variable_name
-from pipeline.infer_blocks import BlockTask, EstimatorSpec, PairTask, TileTask, block_of, estimate_block
+from pipeline.infer_blocks import BLOCK, BlockTask, EstimatorSpec, PairTask, TileTask, block_of, estimate_block
 from pipeline.ledger import Ledger, digest
 from pipeline.passes import Pair, Track
 from pipeline.progress import Progress
@@ -73,7 +73,8 @@ def infer(region: Region, folder: Folder, pool: Pool, progress: Progress, device
         works = _works(stacks, estimator, shifts, maps, ledger)
         total, left = sum(work.total for work in works), sum(int(work.todo.sum()) for work in works)
         progress.start(STAGE, total, total - left)
-        for _, done in pool.run(estimate_block, _block_tasks(stacks, estimator, spec, works)):
+        tasks = _block_tasks(stacks, estimator, spec, works)
+        for _, done in pool.run(estimate_block, tasks, _blocks_together(region.config.grid.tile)):
             for tile in done:
                 ledger.record(
                     tile.key,
@@ -184,6 +185,11 @@ def _blocks(tiles: Tiles) -> Iterator[tuple[Tile, list[tuple[int, Tile]]]]:
         for number, tile in row:
             blocks.setdefault(block_of(tile), []).append((number, tile))
         yield from blocks.items()
+
+
+def _blocks_together(tile: int) -> int:
+    """Most blocks that a worker is given at once: of so many tiles as the pool would give it of tiles."""
+    return max(MOST_TOGETHER // max(BLOCK // tile, 1) ** 2, 1)
 
 
 def map_fingerprint(
