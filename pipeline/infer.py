@@ -23,7 +23,7 @@ from pipeline.compute import MOST_TOGETHER, Pool
 from pipeline.context import context_passes
 from pipeline.estimator import open_estimator
 from pipeline.export import Outcome, stack_name, unit_key, variable_name
-from pipeline.infer_blocks import BLOCK, BlockTask, EstimatorSpec, PairTask, TileTask, block_of, estimate_block
+from pipeline.infer_blocks import BlockTask, EstimatorSpec, PairTask, TileTask, block_of, estimate_block
 from pipeline.ledger import Ledger, digest
 from pipeline.passes import Pair, Track
 from pipeline.progress import Progress
@@ -189,7 +189,8 @@ def _blocks(tiles: Tiles) -> Iterator[tuple[Tile, list[tuple[int, Tile]]]]:
 
 def _blocks_together(tile: int) -> int:
     """Most blocks that a worker is given at once: of so many tiles as the pool would give it of tiles."""
-    return max(MOST_TOGETHER // max(BLOCK // tile, 1) ** 2, 1)
+    block = block_of(Tile(0, 0, tile, (tile, tile)))
+    return max(MOST_TOGETHER // (block.size // tile) ** 2, 1)
 
 
 def map_fingerprint(

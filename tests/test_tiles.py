@@ -52,6 +52,6 @@ def test_more_tiles_than_are_looked_at_together_are_all_looked_at() -> None:
     region = Region(parse(settings, "the test"), box(11.0, 47.7, 11.6, 48.3))
     assert len(region.tiles) > TOGETHER
     last = region.tiles[-1]
-    there, nowhere = region.tile_outline(last).centroid, Point(0, 0)
+    there, nowhere = region.outlines([last])[0].centroid, Point(0, 0)
     touched = region.touched_by([there, nowhere], region.tiles)
     assert [list(region.tiles.select(each)) for each in touched] == [[last], []]
