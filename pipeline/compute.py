@@ -99,10 +99,13 @@ class Pool:
         """Bytes of memory that there are for a worker; on this machine for a core, however many workers there are."""
         return room_here() if self._scheduler is None else room_of(self._connect())
 
-    def run(self, function: Callable[[T], R], tasks: Iterable[T]) -> Iterator[tuple[T, R]]:
+    def run(
+        self, function: Callable[[T], R], tasks: Iterable[T], together: int = MOST_TOGETHER
+    ) -> Iterator[tuple[T, R]]:
         """Run `function` on every task, yielding each task with its result as it is done, in no order.
 
-        The first error of a task is raised here; tasks not begun are dropped.
+        At most so many tasks go out `together`: fewer where a task holds much, for several batches a worker are kept
+        in memory. The first error of a task is raised here; tasks not begun are dropped.
         """
         if self._workers == 0 and self._scheduler is None:
             for task in tasks:
@@ -114,9 +117,11 @@ class Pool:
         first = next(waiting, None)
         if first is None:
             return  # nothing to do: don't start a cluster for it
-        yield from self._run_on_cluster(function, first, waiting)
+        yield from self._run_on_cluster(function, first, waiting, together)
 
-    def _run_on_cluster(self, function: Callable[[T], R], first: T, waiting: Iterator[T]) -> Iterator[tuple[T, R]]:
+    def _run_on_cluster(
+        self, function: Callable[[T], R], first: T, waiting: Iterator[T], most: int
+    ) -> Iterator[tuple[T, R]]:
         from distributed import KilledWorker
 
         with postponed():
@@ -142,7 +147,7 @@ class Pool:
                 yield from zip(tasks, batch.results, strict=False)
                 submit(tasks[len(batch.results) :])
                 fitting = BATCH_SECONDS / max(batch.seconds / len(batch.results), 1e-6)
-                together = max(1, min(int(fitting), 2 * together, MOST_TOGETHER))
+                together = max(1, min(int(fitting), 2 * together, most))
                 submit(tuple(itertools.islice(waiting, together)))
         except KilledWorker:
             raise CohmapError(

@@ -135,7 +135,7 @@ def _count_batch(region: Region, touched: Iterable[npt.NDArray[np.bool_]], shard
     known: dict[bytes, tuple[Block, ...]] = {}  # passes of one track mostly touch the same tiles
     for there in touched:
         if there.tobytes() not in known:
-            known[there.tobytes()] = blocks_of(region.tiles[index] for index in np.flatnonzero(there))
+            known[there.tobytes()] = blocks_of(region.tiles.select(there))
         for block in known[there.tobytes()]:
             tasks += 1
             files += math.ceil(block.shape[0] / shard) * math.ceil(block.shape[1] / shard)

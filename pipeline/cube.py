@@ -155,21 +155,26 @@ class Chunks:
 
     def __init__(self, opened: Cube) -> None:
         self._cube, self._index = opened, -1
-        self._found: dict[str, frozenset[str]] = {}
+        self._found: dict[str, npt.NDArray[np.bool_]] = {}
 
     def has_tile(self, variables: Sequence[str], index: int, tile: Tile) -> bool:
         """Whether the tile's chunks of every variable are there."""
         if index != self._index:
             self._index, self._found = index, {}
-        return all(self._name(tile) in self._there(variable) for variable in variables)
+        return all(self._there(variable)[tile.row, tile.col] for variable in variables)
 
-    def _name(self, tile: Tile) -> str:
-        return f"{tile.row}/{tile.col}"
-
-    def _there(self, variable: str) -> frozenset[str]:
+    def _there(self, variable: str) -> npt.NDArray[np.bool_]:
+        """By row and column of the tile, whether its chunk is there."""
         if variable not in self._found:
+            array = self._cube.array(variable)
+            found = np.zeros(array.cdata_shape[1:], dtype=np.bool_)
             above = self._cube.chunk_name(variable, self._index, Tile(0, 0, 1, (1, 1))).removesuffix("/0/0")
-            self._found[variable] = frozenset(self._cube.folder.names_below(above))
+            for name in self._cube.folder.names_below(above):
+                row, _, col = name.partition("/")
+                # not what a killed run left beside them
+                if row.isdecimal() and col.isdecimal() and int(row) < found.shape[0] and int(col) < found.shape[1]:
+                    found[int(row), int(col)] = True
+            self._found[variable] = found
         return self._found[variable]
 
 

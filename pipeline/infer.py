@@ -9,17 +9,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from models import coregister
+from models.coherence.blocks import SIDE, tiles_along
 from models.coregister import Shift
 from models.estimator import Estimator
 from pipeline import __version__, cube
-from pipeline.compute import Pool
+from pipeline.compute import MOST_TOGETHER, Pool
 from pipeline.context import context_passes
 from pipeline.estimator import open_estimator
 from pipeline.export import Outcome, stack_name, unit_key, variable_name
@@ -32,6 +33,7 @@ from pipeline.register import register_pairs
 from pipeline.room import ATTRIBUTE, block_side, recorded_side
 from pipeline.stacks import Stacks, open_stacks
 from pipeline.storage import Folder
+from pipeline.tiles import Tiles
 
 STAGE = "infer"
 PAIRS_AT_ONCE = 4
@@ -75,7 +77,9 @@ def infer(region: Region, folder: Folder, pool: Pool, progress: Progress, device
         works = _works(stacks, estimator, shifts, maps, ledger)
         total, left = sum(work.total for work in works), sum(int(work.todo.sum()) for work in works)
         progress.start(STAGE, total, total - left)
-        for _, done in pool.run(estimate_block, _block_tasks(stacks, estimator, spec, works, sides)):
+        tasks = _block_tasks(stacks, estimator, spec, works, sides)
+        together = _blocks_together(region.config.grid.tile, max(sides.values(), default=SIDE))
+        for _, done in pool.run(estimate_block, tasks, together):
             for tile in done:
                 ledger.record(
                     tile.key,
@@ -120,7 +124,6 @@ def _works(
     """Every pair, with what is left to do."""
     works = []
     variables = map_variables(stacks.region.config.passes.polarisations)
-    numbers = {tile: number for number, tile in enumerate(stacks.region.tiles)}
     for track, pairs in stacks.pairs.items():
         stack_positions = {entry_id: index for index, entry_id in enumerate(stacks.passes[track])}
         map_positions = {entry["id"]: index for index, entry in enumerate(maps[track].entries)}
@@ -135,12 +138,13 @@ def _works(
                 shift=shifts[f"{track}/{pair.id}"],
                 tiles=(),
             )
-            todo, tiles = np.zeros(len(numbers), dtype=np.bool_), stacks.pair_tiles(pair)
-            for tile in tiles:
+            todo = stacks.has_data(pair)
+            total = int(todo.sum())
+            for number, tile in zip(np.flatnonzero(todo), stacks.pair_tiles(pair), strict=True):
                 task = _tile_task(stacks, estimator, pair, tile, plain.shift, context)
                 done = ledger.matches(task.key, task.fingerprint) and there.has_tile(variables, plain.position, tile)
-                todo[numbers[tile]] = not done
-            works.append(_Work(pair, context, plain, len(tiles), todo))
+                todo[number] = not done
+            works.append(_Work(pair, context, plain, total, todo))
     return works
 
 
@@ -158,18 +162,14 @@ def _block_tasks(
     sides: Mapping[Track, int],
 ) -> Iterator[BlockTask]:
     """Block after block, a few pairs at a time; made when asked for, so that any number of tiles takes no memory."""
-    tiles = stacks.region.tiles
     for track in stacks.pairs:
-        blocks: dict[Tile, list[int]] = {}
-        for number, tile in enumerate(tiles):
-            blocks.setdefault(block_of(tile, sides[track]), []).append(number)
         of_track = [work for work in works if work.pair.track == track]
-        for block, members in blocks.items():
+        for block, members in _blocks(stacks.region.tiles, sides[track]):
             parts = []
             for work in of_track:
                 wanted = [
-                    _tile_task(stacks, estimator, work.pair, tiles[number], work.plain.shift, work.context)
-                    for number in members
+                    _tile_task(stacks, estimator, work.pair, tile, work.plain.shift, work.context)
+                    for number, tile in members
                     if work.todo[number]
                 ]
                 if wanted:
@@ -185,6 +185,20 @@ def _block_tasks(
                     pairs=tuple(parts[first:last]),
                     spec=spec,
                 )
+
+
+def _blocks(tiles: Tiles, side: int) -> Iterator[tuple[Tile, list[tuple[int, Tile]]]]:
+    """Every block with its tiles and their numbers, one row of blocks after the other: tiles come row by row."""
+    for _, row in groupby(enumerate(tiles), key=lambda numbered: block_of(numbered[1], side).row):
+        blocks: dict[Tile, list[tuple[int, Tile]]] = {}
+        for number, tile in row:
+            blocks.setdefault(block_of(tile, side), []).append((number, tile))
+        yield from blocks.items()
+
+
+def _blocks_together(tile: int, side: int) -> int:
+    """Most blocks that a worker is given at once: of so many tiles as the pool would give it of tiles."""
+    return max(MOST_TOGETHER // tiles_along(tile, side) ** 2, 1)
 
 
 def map_fingerprint(

@@ -27,6 +27,7 @@ from pipeline.region import Region, Tile
 from pipeline.register import known_shifts
 from pipeline.stacks import Stacks, open_stacks
 from pipeline.storage import Folder
+from pipeline.tiles import Tiles
 
 STAGE = "mosaic"
 
@@ -55,7 +56,7 @@ class _Task:
     region: Region
     product: Product
     layers: tuple[MapLayer, ...]
-    tiles: tuple[Tile, ...]
+    tiles: Tiles
     fingerprint: str
 
 
@@ -78,10 +79,10 @@ class Maps:
         """Where the pair's map lies."""
         return MapLayer(maps_name(pair.track), self.positions[f"{pair.track}/{pair.id}"])
 
-    def tiles(self, pairs: list[Pair]) -> tuple[Tile, ...]:
+    def tiles(self, pairs: list[Pair]) -> Tiles:
         """Tiles in which at least one of the pairs has a map."""
-        found = {tile for pair in pairs for tile in self.stacks.pair_tiles(pair)}
-        return tuple(sorted(found))
+        there = [self.stacks.has_data(pair) for pair in pairs]
+        return self.region.tiles.select(np.logical_or.reduce(there))
 
     def checksums(self, pairs: list[Pair]) -> list[str]:
         """What the pairs' maps hold, for fingerprints."""
@@ -89,7 +90,7 @@ class Maps:
 
     def runtimes(self, pairs: list[Pair]) -> str:
         """What computed the pairs' maps; several where the installation changed in between."""
-        records = [self.ledger.get(map_key(pair, tile)) for pair in pairs for tile in self.stacks.pair_tiles(pair)]
+        records = (self.ledger.get(map_key(pair, tile)) for pair in pairs for tile in self.stacks.pair_tiles(pair))
         return ", ".join(sorted({str(record["runtime"]) for record in records if record and "runtime" in record}))
 
     def assets(self, track: Track, pass_id: str) -> tuple[str, ...]:

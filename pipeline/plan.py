@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import shapely
 
 from pipeline.caveats import find_caveats
 from pipeline.change.design import design_tracks
@@ -20,6 +19,7 @@ from pipeline.passes import Pair, Pass, Track, group, make_pairs
 from pipeline.region import Region, Tile, crs_of, to_crs
 from pipeline.sources import Query, Source
 from pipeline.storage import Folder
+from pipeline.tiles import Tiles
 
 PLAN = "plan.json"
 
@@ -37,20 +37,14 @@ class Plan:
     def touched(self) -> dict[str, npt.NDArray[np.bool_]]:
         """Which of the region's tiles, in their order, each pass's footprint touches."""
         crs = crs_of(self.region.grid)
-        outlines = self.region.outlines(self.region.tiles)
-        found = {}
-        for passes in self.passes.values():
-            for item in passes:
-                footprint = to_crs(item.footprint, crs)
-                shapely.prepare(footprint)
-                found[item.id] = shapely.intersects(footprint, outlines)
-        return found
+        passes = [item for passes in self.passes.values() for item in passes]
+        found = self.region.touched_by([to_crs(item.footprint, crs) for item in passes], self.region.tiles)
+        return {item.id: there for item, there in zip(passes, found, strict=True)}
 
     @cached_property
-    def export_units(self) -> dict[str, tuple[Tile, ...]]:
+    def export_units(self) -> dict[str, Tiles]:
         """Tiles to export, by pass: those of the region's tiles that the pass's footprint touches."""
-        tiles = self.region.tiles
-        return {name: tuple(tiles[index] for index in np.flatnonzero(there)) for name, there in self.touched.items()}
+        return {name: self.region.tiles.select(there) for name, there in self.touched.items()}
 
     @cached_property
     def tile_counts(self) -> dict[Track, dict[Tile, int]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,44 +24,26 @@ from shapely.validation import explain_validity
 from pipeline.config import Area, GridSettings, RegionConfig, load
 from pipeline.errors import CohmapError
 from pipeline.passes import Track
+from pipeline.tiles import Tile, Tiles, tile_key
+
+__all__ = [
+    "DEGREES",
+    "SHIPPED",
+    "Region",
+    "Tile",
+    "crs_of",
+    "find",
+    "make_grid",
+    "open_region",
+    "read_area",
+    "shipped",
+    "tile_key",
+    "to_crs",
+    "utm_code",
+]
 
 SHIPPED = Path(__file__).resolve().parent.parent / "regions"
 DEGREES = CRS("EPSG:4326")
-
-
-@dataclass(frozen=True, order=True)
-class Tile:
-    """One chunk-aligned window of the grid."""
-
-    row: int
-    col: int
-    size: int
-    grid_shape: tuple[int, int]
-
-    @property
-    def key(self) -> str:
-        """Short name, e.g. ``r003c012``."""
-        return tile_key(self.row, self.col)
-
-    @property
-    def rows(self) -> slice:
-        """Rows of the grid that the tile covers."""
-        return slice(self.row * self.size, min((self.row + 1) * self.size, self.grid_shape[0]))
-
-    @property
-    def cols(self) -> slice:
-        """Columns of the grid that the tile covers."""
-        return slice(self.col * self.size, min((self.col + 1) * self.size, self.grid_shape[1]))
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Height and width in pixels."""
-        return self.rows.stop - self.rows.start, self.cols.stop - self.cols.start
-
-
-def tile_key(row: int, col: int) -> str:
-    """The name of the tile at a row and column of tiles."""
-    return f"r{row:03d}c{col:03d}"
 
 
 @dataclass(frozen=True)
@@ -90,9 +72,10 @@ class Region:
         return to_crs(self.area, crs_of(self.grid))
 
     @cached_property
-    def tiles(self) -> tuple[Tile, ...]:
+    def tiles(self) -> Tiles:
         """Tiles that touch the area, row by row."""
-        return self.touched(list(self._all_tiles()))
+        every = Tiles.of_grid(self.config.grid.tile, (self.grid.height, self.grid.width))
+        return every.select(self.touched_by([self.area_on_grid], every)[0])
 
     def touched(self, tiles: list[Tile]) -> tuple[Tile, ...]:
         """Those of some tiles that touch the area."""
@@ -101,12 +84,18 @@ class Region:
             tiles[index] for index in np.flatnonzero(shapely.intersects(self.area_on_grid, self.outlines(tiles)))
         )
 
-    def _all_tiles(self) -> Iterator[Tile]:
-        size = self.config.grid.tile
-        height, width = self.grid.shape
-        for row in range(math.ceil(height / size)):
-            for col in range(math.ceil(width / size)):
-                yield Tile(row, col, size, (height, width))
+    def touched_by(self, shapes: Sequence[BaseGeometry], tiles: Tiles) -> npt.NDArray[np.bool_]:
+        """Which tiles each of the shapes, in the grid's CRS, touches: shape (shapes, tiles)."""
+        for each in shapes:
+            shapely.prepare(each)
+        found = np.zeros((len(shapes), len(tiles)), dtype=np.bool_)
+        begin = 0
+        for some in tiles.pieces():  # an outline takes half a kilobyte
+            outlines = self.outlines(some)
+            for there, each in zip(found, shapes, strict=True):
+                there[begin : begin + len(some)] = shapely.intersects(each, outlines)
+            begin += len(some)
+        return found
 
     def window(self, tile: Tile) -> GeoBox:
         """The tile's own grid."""
@@ -115,8 +104,12 @@ class Region:
     def outlines(self, tiles: Sequence[Tile]) -> npt.NDArray[np.object_]:
         """Outlines of many tiles in the grid's CRS, in their order."""
         to_crs = self.grid.affine  # upright: `make_grid` neither turns nor shears
-        rows = np.array([(tile.rows.start, tile.rows.stop) for tile in tiles]).reshape(-1, 2) * to_crs.e + to_crs.f
-        cols = np.array([(tile.cols.start, tile.cols.stop) for tile in tiles]).reshape(-1, 2) * to_crs.a + to_crs.c
+        if isinstance(tiles, Tiles):
+            of_rows, of_cols = tiles.edges()
+        else:
+            of_rows = np.array([(tile.rows.start, tile.rows.stop) for tile in tiles]).reshape(-1, 2)
+            of_cols = np.array([(tile.cols.start, tile.cols.stop) for tile in tiles]).reshape(-1, 2)
+        rows, cols = of_rows * to_crs.e + to_crs.f, of_cols * to_crs.a + to_crs.c
         boxes: npt.NDArray[np.object_] = shapely.box(cols[:, 0], rows[:, 1], cols[:, 1], rows[:, 0])
         return boxes
 

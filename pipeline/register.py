@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from models import coregister
@@ -88,13 +89,13 @@ def _task(stacks: Stacks, pair: Pair) -> _Task:
     )
 
 
-def _fullest(stacks: Stacks, pair: Pair) -> list[Tile]:
+def _fullest(stacks: Stacks, pair: Pair) -> Sequence[Tile]:
     """Tiles at least half full of data, or all there are where none is."""
     tiles = stacks.pair_tiles(pair)
     return [tile for tile in tiles if stacks.valid_share(pair, tile) >= 0.5] or tiles
 
 
-def spread(tiles: list[Tile], count: int) -> list[Tile]:
+def spread(tiles: Sequence[Tile], count: int) -> Sequence[Tile]:
     """At most `count` of the tiles, evenly spread through their order."""
     if len(tiles) <= count:
         return tiles

@@ -6,7 +6,7 @@ Memory is bounded by one tile, and the work by `TILES` tiles a pair: the median 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
@@ -133,7 +133,7 @@ def _pixels(tile: Tile) -> int:
     return tile.shape[0] * tile.shape[1]
 
 
-def spread_out(tiles: list[Tile], most: int) -> list[Tile]:
+def spread_out(tiles: Sequence[Tile], most: int) -> Sequence[Tile]:
     """At most `most` of the tiles, evenly spaced in their order."""
     if len(tiles) <= most:
         return tiles

@@ -17,6 +17,7 @@ from pipeline.passes import Pair, Track
 from pipeline.plan import pair_tracks
 from pipeline.region import Region, Tile, tile_key
 from pipeline.storage import Folder
+from pipeline.tiles import Tiles
 
 
 @dataclass
@@ -38,10 +39,15 @@ class Stacks:
     # looked up for every tile and its neighbours, of every pair: by place, not by the ledger's names
     _exported: dict[str, _Exported] = field(default_factory=dict)
 
-    def pair_tiles(self, pair: Pair) -> list[Tile]:
+    def pair_tiles(self, pair: Pair) -> Tiles:
         """Tiles in which both passes have at least one pixel of data."""
-        shares = self._valid(pair)
-        return [tile for tile in self.region.tiles if shares[tile.row, tile.col] > 0]
+        return self.region.tiles.select(self.has_data(pair))
+
+    def has_data(self, pair: Pair) -> npt.NDArray[np.bool_]:
+        """Which of the region's tiles, in their order, `pair_tiles` gives."""
+        tiles = self.region.tiles
+        found: npt.NDArray[np.bool_] = self._valid(pair)[tiles.rows, tiles.cols] > 0
+        return found
 
     def holds(self, track: Track, pass_id: str) -> bool:
         """Whether any pixel of the pass is exported."""
@@ -54,14 +60,14 @@ class Stacks:
     def inputs(self, track: Track, pass_id: str, tile: Tile, around: int) -> list[str]:
         """Checksums of the exported tiles that a window with a margin of `around` tiles reads, "" for none."""
         sums = self._of_pass(track, pass_id).checksums
-        height, width = len(sums), len(sums[0])
+        height, width = sums.shape
         return [
-            sums[row][col] if 0 <= row < height and 0 <= col < width else ""
+            sums[row, col].decode() if 0 <= row < height and 0 <= col < width else ""
             for row in range(tile.row - around, tile.row + around + 1)
             for col in range(tile.col - around, tile.col + around + 1)
         ]
 
-    def _valid(self, pair: Pair) -> npt.NDArray[np.float64]:
+    def _valid(self, pair: Pair) -> npt.NDArray[np.float32]:
         one, other = (self._of_pass(pair.track, name).valid for name in (pair.reference, pair.secondary))
         return np.minimum(one, other)
 
@@ -70,21 +76,21 @@ class Stacks:
         if key not in self._exported:
             size, (height, width) = self.region.config.grid.tile, self.region.grid.shape
             shape = -(-height // size), -(-width // size)
-            valid, sums = np.zeros(shape), []
+            valid, sums = np.zeros(shape, dtype=np.float32), []
             for row in range(shape[0]):
                 records = [self.exported.get(f"{key}/{tile_key(row, col)}") for col in range(shape[1])]
                 valid[row] = [float(record["valid"]) if record else 0.0 for record in records]
-                sums.append([str(record["checksum"]) if record else "" for record in records])
-            self._exported[key] = _Exported(valid, sums)
+                sums.append(np.array([str(record["checksum"]).encode() if record else b"" for record in records]))
+            self._exported[key] = _Exported(valid, np.stack(sums))
         return self._exported[key]
 
 
 @dataclass(frozen=True)
 class _Exported:
-    """What of a pass is exported, by row and column of the tile."""
+    """What of a pass is exported, by row and column of the tile: shares with data, and checksums as bytes."""
 
-    valid: npt.NDArray[np.float64]
-    checksums: list[list[str]]
+    valid: npt.NDArray[np.float32]
+    checksums: npt.NDArray[np.bytes_]
 
 
 def open_stacks(region: Region, folder: Folder) -> Stacks:

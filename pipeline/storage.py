@@ -6,13 +6,14 @@ import contextlib
 import errno
 import json
 import os
+import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from fsspec.core import url_to_fs
 from zarr.abc.store import Store
@@ -116,18 +117,19 @@ class Folder:
             return []
         return sorted(str(path).rstrip("/").rpartition("/")[2] for path in found)
 
-    def names_below(self, below: str) -> list[str]:
+    def names_below(self, below: str) -> Iterator[str]:
         """Names of all files in a folder below this one and in its folders, relative to it, in no order."""
         if self.local:
             top = str(self.local / below)
-            found = ((where.removeprefix(top), names) for where, _, names in os.walk(top))
-            return [f"{where}/{name}".lstrip("/") for where, names in found for name in names]
+            for where, _, names in os.walk(top):
+                yield from (f"{where.removeprefix(top)}/{name}".lstrip("/") for name in names)
+            return
         filesystem, root = self._remote
         try:
             found = filesystem.find(f"{root}/{below}")
         except FileNotFoundError:
-            return []
-        return [str(path).removeprefix(f"{root}/{below}/") for path in found]
+            return
+        yield from (str(path).removeprefix(f"{root}/{below}/") for path in found)
 
     def read_bytes(self, name: str) -> bytes:
         """A file's content; FileNotFoundError where there is none."""
@@ -135,6 +137,16 @@ class Folder:
             return (self.local / name).read_bytes()
         filesystem, root = self._remote
         return bytes(filesystem.cat_file(f"{root}/{name}"))
+
+    def read_into(self, name: str, stream: BinaryIO) -> None:
+        """Write a file's content behind a stream's, piece by piece; FileNotFoundError where there is no such file."""
+        if self.local:
+            source: Any = (self.local / name).open("rb")
+        else:
+            filesystem, root = self._remote
+            source = filesystem.open(f"{root}/{name}", "rb")
+        with source:
+            shutil.copyfileobj(source, stream, 1 << 20)
 
     def read_json(self, name: str) -> Any:
         """A JSON file's content.

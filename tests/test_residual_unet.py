@@ -218,11 +218,11 @@ class ElsewherePool(Pool):
         super().__init__(0)
         self._seed = seed
 
-    def run(self, function: Callable[[T], R], tasks: Iterable[T]) -> Iterator[tuple[T, R]]:
+    def run(self, function: Callable[[T], R], tasks: Iterable[T], together: int = 1) -> Iterator[tuple[T, R]]:
         weights.path_of(NAME).unlink()
         if self._seed is not None:
             save_weights(self._seed)
-        yield from super().run(function, tasks)
+        yield from super().run(function, tasks, together)
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
+from pipeline import lines
 from pipeline.errors import CohmapError
 from pipeline.ledger import Ledger, checksum, digest
+from pipeline.lines import UNSORTED
 from pipeline.storage import Folder, lock
 
 
@@ -102,6 +105,41 @@ def test_a_torn_last_line_is_forgotten_and_does_not_spoil_the_next(tmp_path: Pat
         ledger.record("c", "1", "z")
     assert len(Ledger(folder, "export")) == 2
     assert Ledger(folder, "export").matches("c", "1")
+
+
+def test_a_ledger_finds_each_of_many_units_while_it_grows_and_when_it_is_opened_again(folder: Folder) -> None:
+    keys = [f"tile-{number}" for number in range(UNSORTED + 300)]
+    written = [json.dumps({"key": key, "fingerprint": "1", "checksum": f"of {key}"}) for key in keys]
+    folder.write_bytes("ledger/infer.jsonl", "\n".join(written).encode())
+    with Ledger(folder, "infer") as ledger:
+        for key in keys[::400]:
+            ledger.record(key, "2", f"new of {key}")
+        for opened in (ledger, Ledger(folder, "infer")) if folder.local else (ledger,):
+            assert opened.checksum(keys[1]) == f"of {keys[1]}"
+            assert opened.checksum(keys[-1]) == f"of {keys[-1]}"
+            assert opened.checksum("no tile") == ""
+            assert all(opened.matches(key, "2") for key in keys[::400])
+    again = Ledger(folder, "infer")
+    assert sorted(record["key"] for record in again) == sorted(keys)
+    assert {record["key"] for record in again if record["fingerprint"] == "2"} == set(keys[::400])
+
+
+def test_units_whose_keys_share_a_hash_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lines, "hash", lambda _: 7, raising=False)
+    with Ledger(Folder(str(tmp_path)), "infer") as ledger:
+        for number, key in enumerate("abcab"):
+            ledger.record(key, str(number), "sum")
+    for opened in (ledger, Ledger(Folder(str(tmp_path)), "infer")):
+        assert [opened.matches(key, wanted) for key, wanted in (("a", "3"), ("b", "4"), ("c", "2"))] == [True] * 3
+        assert {record["key"]: record["fingerprint"] for record in opened} == {"a": "3", "b": "4", "c": "2"}
+
+
+def test_a_line_that_is_damaged_while_the_ledger_is_open_counts_as_not_done(tmp_path: Path) -> None:
+    with Ledger(Folder(str(tmp_path)), "infer") as ledger:
+        ledger.record("a", "1", "sum")
+    path = tmp_path / "ledger/infer.jsonl"
+    path.write_bytes(b"#" * path.stat().st_size)
+    assert ledger.checksum("a") == ""
 
 
 def test_digests_tell_inputs_apart() -> None:

@@ -5,7 +5,7 @@ Counted on at most `TILES` tiles, evenly spread: the numbers wanted are shares o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,7 +54,7 @@ class _Task:
 
 
 def calibrate(
-    maps: Maps, work: Work, tiles: tuple[Tile, ...], ledger: Ledger, pool: Pool, progress: Progress
+    maps: Maps, work: Work, tiles: Sequence[Tile], ledger: Ledger, pool: Pool, progress: Progress
 ) -> tuple[list[Calibration], dict[str, Bulk], str]:
     """Nulls of every group of tests, the bulk of every test, and the digest of what both rest on."""
     design, used = work.design, spread_out(list(tiles), TILES)
@@ -85,7 +85,7 @@ def calibrate(
 
 
 def _count_group(
-    work: Work, targets: tuple[Target, ...], tiles: list[Tile], pool: Pool, progress: Progress
+    work: Work, targets: tuple[Target, ...], tiles: Sequence[Tile], pool: Pool, progress: Progress
 ) -> dict[str, object]:
     """Two passes over the tiles: each opinion's raw scores, then both combined."""
     if not targets:

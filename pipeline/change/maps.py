@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,7 +38,7 @@ class MapTask:
 
     work: Work
     product: Product
-    tiles: tuple[Tile, ...]
+    tiles: Sequence[Tile]
     areas: tuple[tuple[Area, ...], ...] = ()
 
 

@@ -172,7 +172,7 @@ def _finish_event(
     maps: Maps,
     work: Work,
     rule: Change,
-    tiles: tuple[Tile, ...],
+    tiles: Sequence[Tile],
     groups: list[Calibration],
     bulks: dict[str, Bulk],
     ledger: Ledger,
@@ -211,7 +211,7 @@ def _finish_monitor(
     maps: Maps,
     work: Work,
     rule: Change,
-    tiles: tuple[Tile, ...],
+    tiles: Sequence[Tile],
     groups: list[Calibration],
     bulks: dict[str, Bulk],
     ledger: Ledger,  # noqa: ARG001 - the same as for an event
@@ -236,7 +236,7 @@ def _finish_monitor(
 
 
 def _side_files(
-    work: Work, areas: list[Area], rows: list[dict[str, Any]], at: list[Place], tiles: tuple[Tile, ...], pool: Pool
+    work: Work, areas: list[Area], rows: list[dict[str, Any]], at: list[Place], tiles: Sequence[Tile], pool: Pool
 ) -> dict[str, str]:
     stem = f"products/change/{work.name}_polygons"
     files = write_polygons(work.folder, stem, [area.outline for area in areas], rows, work.region.grid)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ class DecayTask:
     product: Product
     quality: Product
     levels: tuple[Product, ...]
-    tiles: tuple[Tile, ...]
+    tiles: Sequence[Tile]
     response: Response
     fingerprint: str
 

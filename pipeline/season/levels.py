@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,7 +36,7 @@ class LevelTask:
     output: str
     region: Region
     product: Product
-    tiles: tuple[Tile, ...]
+    tiles: Sequence[Tile]
     fingerprint: str
     layers: tuple[MapLayer, ...] = ()
     sources: tuple[Product, ...] = ()

@@ -81,10 +81,12 @@ def pretend_export(region: Region, folder: Folder) -> None:
 class Answering(Pool):
     """A pool whose workers answer at once instead of estimating."""
 
-    def run(self, function: Callable[[Any], Any], tasks: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
+    def run(
+        self, function: Callable[[Any], Any], tasks: Iterable[Any], together: int = compute.MOST_TOGETHER
+    ) -> Iterator[tuple[Any, Any]]:
         """The real pool, another function."""
         assert function is estimate_block
-        yield from super().run(answer, tasks)
+        yield from super().run(answer, tasks, together)
 
 
 def answer(task: BlockTask) -> list[TileDone]:
@@ -154,19 +156,16 @@ def overhead(count: int = 20_000) -> Table:
     """Dummy tiles through the pool, in batches as it makes them, and each by itself."""
     rows = []
     tiles = [Tile(number // 1000, number % 1000, 512, (512_000, 512_000)) for number in range(count)]
-    most = compute.MOST_TOGETHER
     for workers in (1, 2, 4):
-        for together in (most, 1):
-            compute.MOST_TOGETHER = together
+        for together in (compute.MOST_TOGETHER, 1):
             given = tiles if together > 1 else tiles[: count // 10]
             with Pool(workers) as pool:
                 list(pool.run(nothing, tiles[: 16 * workers]))  # starts the workers
                 wall, cpu = time.perf_counter(), time.process_time()
-                done = sum(1 for _ in pool.run(nothing, given))
+                done = sum(1 for _ in pool.run(nothing, given, together))
                 wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
             each = (1e3 * wall / done, 1e3 * wall * workers / done, 1e3 * cpu / done)
             rows.append((str(workers), "yes" if together > 1 else "no", *(f"{figure:.3f}" for figure in each)))
-    compute.MOST_TOGETHER = most
     headings = ("workers", "batches", "wall ms a tile", "ms a tile per worker", "client and scheduler, CPU ms a tile")
     return Table(f"{count} dummy tiles through the pool", headings, tuple(rows))
 
