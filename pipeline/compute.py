@@ -170,9 +170,12 @@ class Pool:
     def _connect(self) -> Any:
         if self._client is not None:
             return self._client
+        import dask
         from distributed import Client
 
         logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what goes wrong is raised here
+        # Its log of the latest thousand messages would keep the tasks in them, which are most of what is ever sent.
+        self._stack.enter_context(dask.config.set({"distributed.admin.low-level-log-length": 0}))
         if self._scheduler is not None:
             try:
                 client = Client(self._scheduler, timeout=10, set_as_default=False)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -29,6 +30,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--bucket", help="Cloud Storage bucket that its tests of tasks may write to and read from")
     parser.addoption("--mount", help="folder where that bucket is mounted")
     parser.addoption("--earthengine", metavar="URL", help="another address of Earth Engine's interface")
+
+
+@pytest.fixture
+def ctrl_c_works() -> Iterator[None]:
+    """Where a script runs the tests in the background they ignore Ctrl-C, and so would all that they start."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -33,14 +33,6 @@ def region(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("interrupts")
     images = write_archive(folder / "images", days=range(0, 108, 12))
     return region_file(folder / "r.toml", images, pairs='mode = "all"\nmax_days = 96')
-
-
-@pytest.fixture
-def ctrl_c_works() -> Iterator[None]:
-    """Where a script runs the tests in the background they ignore Ctrl-C, and so would all that they start."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.usefixtures("ctrl_c_works")

@@ -354,6 +354,7 @@ def test_the_server_serves_the_page_and_nothing_else(tmp_path_factory: pytest.Te
     asyncio.run(visit())
 
 
+@pytest.mark.usefixtures("ctrl_c_works")
 def test_ctrl_c_ends_the_command_cleanly(tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = hostile_folder(tmp_path_factory)
     command = [sys.executable, "-m", "pipeline.cli", "view", folder.uri, "--no-browser"]
@@ -368,7 +369,11 @@ def test_ctrl_c_ends_the_command_cleanly(tmp_path_factory: pytest.TempPathFactor
         with build_opener(ProxyHandler({})).open(address, timeout=20) as answer:
             assert answer.status == 200
         process.send_signal(signal.SIGINT)
-        _, complaints = process.communicate(timeout=30)
+        try:
+            _, complaints = process.communicate(timeout=30)
+        except subprocess.TimeoutExpired:
+            process.kill()  # or the end of this block would wait for it for ever
+            raise
     assert (process.returncode, complaints) == (0, "")
 
 
