@@ -22,12 +22,12 @@ from pipeline.errors import CohmapError
 from pipeline.mosaic import PAIR_BANDS
 from pipeline.products import Product, write_cog
 from pipeline.progress import Progress
-from pipeline.region import Tile
 from pipeline.register import SAMPLE_TILES, spread
 from pipeline.room import block_side
 from pipeline.sources.archive import files, rasters
 from pipeline.sources.archive.units import Units
 from pipeline.storage import Folder, explain_full_disk
+from pipeline.tiles import Tile, Tiles
 
 TILE = 512
 """Side of the windows in which shifts are looked for."""
@@ -104,8 +104,9 @@ def estimate_files(
     for doubt in _doubts(reference, secondary):
         progress.note(doubt)
     folder.require_writable()
-    shifts = _shifts(first, others, spread(_tiles(grid, TILE), SAMPLE_TILES))
-    tiles = _tiles(grid, block_side(room_here()))
+    shape = grid.height, grid.width
+    shifts = _shifts(first, others, spread(Tiles.of_grid(TILE, shape), SAMPLE_TILES))
+    tiles = Tiles.of_grid(block_side(room_here()), shape)
     product = Product(
         id=name.removesuffix(".tif"),
         kind="coherence",
@@ -199,12 +200,6 @@ def spacing_of(path: str) -> float:
     if grid.crs is not None and grid.crs.geographic:
         spacing *= 111_320 * math.cos(math.radians(grid.affine.f))
     return spacing
-
-
-def _tiles(grid: GeoBox, side: int) -> list[Tile]:
-    height, width = grid.shape
-    rows, cols = (range(math.ceil(length / side)) for length in (height, width))
-    return [Tile(row, col, side, (height, width)) for row in rows for col in cols]
 
 
 def _require_one_grid(first: Raster, second: Raster) -> None:

@@ -63,8 +63,7 @@ def measure_rate(estimator: Estimator, tile: int, size: int = 256) -> float:
     """Million pixels a second that the estimator makes here and now, on one worker, in tiles of this side.
 
     Timed on `size` x `size` pixels of speckle. The halo around each block of tiles is computed and thrown away, so it
-    counts;
-    as if all of it were computed, so that blocks are an eighth faster than this says.
+    counts, as if all of it were computed: blocks are an eighth faster than this says.
     """
     rng = np.random.default_rng(0)
     reference, secondary = (rng.gamma(4.4, 1 / 4.4, (size, size)).astype(np.float32) for _ in range(2))

@@ -140,7 +140,7 @@ def _works(
             )
             todo = stacks.has_data(pair)
             total = int(todo.sum())
-            for number, tile in zip(np.flatnonzero(todo), stacks.pair_tiles(pair), strict=True):
+            for number, tile in zip(np.flatnonzero(todo), stacks.region.tiles.select(todo), strict=True):
                 task = _tile_task(stacks, estimator, pair, tile, plain.shift, context)
                 done = ledger.matches(task.key, task.fingerprint) and there.has_tile(variables, plain.position, tile)
                 todo[number] = not done

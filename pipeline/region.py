@@ -74,15 +74,12 @@ class Region:
     @cached_property
     def tiles(self) -> Tiles:
         """Tiles that touch the area, row by row."""
-        every = Tiles.of_grid(self.config.grid.tile, (self.grid.height, self.grid.width))
-        return every.select(self.touched_by([self.area_on_grid], every)[0])
+        return self.tiles_of(self.config.grid.tile)
 
-    def touched(self, tiles: list[Tile]) -> tuple[Tile, ...]:
-        """Those of some tiles that touch the area."""
-        shapely.prepare(self.area_on_grid)
-        return tuple(
-            tiles[index] for index in np.flatnonzero(shapely.intersects(self.area_on_grid, self.outlines(tiles)))
-        )
+    def tiles_of(self, side: int) -> Tiles:
+        """Tiles of another side that touch the area, row by row."""
+        every = Tiles.of_grid(side, (self.grid.height, self.grid.width))
+        return every.select(self.touched_by([self.area_on_grid], every)[0])
 
     def touched_by(self, shapes: Sequence[BaseGeometry], tiles: Tiles) -> npt.NDArray[np.bool_]:
         """Which tiles each of the shapes, in the grid's CRS, touches: shape (shapes, tiles)."""

@@ -6,11 +6,12 @@ what goes on later, elsewhere or with less memory, is cut as what is there. Othe
 
 from __future__ import annotations
 
+from models.coherence.blocks import LARGEST, SIDE
 from pipeline import cube
 from pipeline.storage import Folder
 
 GIB = 1 << 30
-SIDES = ((2048, 3 * GIB), (1536, 2 * GIB), (1024, 0))
+SIDES = ((LARGEST, 3 * GIB), (1536, 2 * GIB), (SIDE, 0))
 """Sides in pixels, and the memory a worker that each asks for; what workers take at most stands in docs/cluster.md."""
 ATTRIBUTE = "block"
 """Of a track's pair maps: the side that they are made in."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import nn
 
-from models.coherence.network import WHOLE, Block, CoherenceNetwork
+from models.coherence.network import Block, CoherenceNetwork
 from models.coherence.published import PublishedNetwork
-from models.coherence.trim import Sides
+from models.coherence.trim import WHOLE, Sides
 from models.runtimes.graph import ENTRANCE, Graph
 from models.runtimes.published import published_graph, the_conv
 

@@ -19,15 +19,13 @@ from models.coherence.blocks import LARGEST
 from models.coherence.published import PublishedNetwork
 from models.coherence.ranges import HIGHEST_LOG, LOWEST_LOG
 from models.coherence.stem import CELL, SpeckleStem
-from models.coherence.trim import Cuts, Sides, cut_off, plan_cuts
+from models.coherence.trim import WHOLE, Cuts, Sides, cut_off, plan_cuts
 from models.errors import ModelError
 
 FORMAT = "cohmap-coherence-1"
 HALO = 160
 """Pixels around a window beyond which nothing changed an estimate by 1e-6, a multiple of the lattice: the learned part
 reaches 152, and what the stem sees further out is too faint to tell."""
-WHOLE = Sides()
-"""Nothing around what is kept."""
 MOST_DATES = 4
 """Further dates made use of."""
 

@@ -10,7 +10,7 @@ from torch import nn
 from models.coherence.blocks import SIDE
 from models.coherence.ranges import HIGHEST_LOG, LOWEST_LOG
 from models.coherence.residual_unet import HALO, LATTICE
-from models.coherence.trim import Sides, cut_off
+from models.coherence.trim import WHOLE, Sides, cut_off
 from models.decibels import DecibelRange
 from models.resunet import ResidualUNet
 
@@ -52,7 +52,7 @@ class PublishedNetwork(nn.Module):
         scaled = ((images * DECIBELS).clamp(low, high) - low) / (high - low)
         return torch.nan_to_num(scaled, nan=0.0)
 
-    def trunk(self, features: torch.Tensor, margin: Sides = Sides()) -> torch.Tensor:  # noqa: B008 - a constant
+    def trunk(self, features: torch.Tensor, margin: Sides = WHOLE) -> torch.Tensor:
         """The network up to both heads, before their sigmoids, less the halo; the mean is the first channel."""
         return cut_off(self.network.heads(features), margin.times(self.halo))
 

@@ -34,6 +34,10 @@ class Sides(NamedTuple):
         return top, bottom, left, right
 
 
+WHOLE = Sides()
+"""Nothing around what is kept."""
+
+
 @dataclass(frozen=True)
 class Cuts:
     """Cells to cut off, on each side that has a margin, in cells of the level in question.

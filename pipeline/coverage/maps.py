@@ -20,7 +20,8 @@ from pipeline.coverage.sightings import Study, View
 from pipeline.coverage.summary import Summary
 from pipeline.products import Band
 from pipeline.progress import Progress
-from pipeline.region import Region, Tile, crs_of
+from pipeline.region import Region, crs_of
+from pipeline.tiles import Tile, Tiles
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -42,13 +43,9 @@ def map_bands(settings: Coverage) -> tuple[Band, ...]:
     )
 
 
-def blocks_of(region: Region) -> tuple[Tile, ...]:
+def blocks_of(region: Region) -> Tiles:
     """Blocks that touch the area."""
-    height, width = region.grid.shape
-    shape = (height, width)
-    return region.touched(
-        [Tile(r, c, BLOCK, shape) for r in range(math.ceil(height / BLOCK)) for c in range(math.ceil(width / BLOCK))]
-    )
+    return region.tiles_of(BLOCK)
 
 
 class Mapper:

@@ -25,7 +25,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from models import registry
 from models.coherence.learned import LearnedEstimator
-from models.coherence.network import WHOLE, CoherenceNetwork
+from models.coherence.network import CoherenceNetwork
+from models.coherence.trim import WHOLE
 from models.estimator import FloatArray
 from models.evaluate.tables import Table
 from models.runtimes.choice import NEEDS, is_installed
