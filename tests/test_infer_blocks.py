@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pipeline import clusters, cube
+from models.ahead import Maps
+from models.estimator import Estimator
+from pipeline import clusters, cube, infer_blocks
 from pipeline import infer as stage
 from pipeline.clusters import room_here, room_of
 from pipeline.compute import Pool
@@ -159,6 +162,28 @@ def test_maps_do_not_depend_on_how_many_pairs_are_done_at_once(
     assert len(together) > 6
     monkeypatch.setattr(stage, "PAIRS_AT_ONCE", 1)
     assert made(exported, tmp_path / "alone") == together
+
+
+class Ahead:
+    """An estimator as on a GPU: begins, and computes when it is asked for."""
+
+    queued = True
+
+    def __init__(self, estimator: Estimator) -> None:
+        self._estimator = estimator
+        self.halo = estimator.halo
+
+    def begin(self, *images: Any, margin: int) -> Callable[[], Maps]:
+        return partial(self._estimator.estimate, *images, margin=margin)
+
+
+def test_maps_do_not_depend_on_being_begun_ahead(
+    exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = made(exported, tmp_path / "usual")
+    here = infer_blocks._estimator
+    monkeypatch.setattr(infer_blocks, "_estimator", lambda spec: Ahead(here(spec)))
+    assert made(exported, tmp_path / "ahead") == usual
 
 
 def test_what_is_left_of_a_block_gets_the_bits_it_would_have_had(exported: Path, tmp_path: Path) -> None:
