@@ -274,6 +274,8 @@ def estimate(
             reference, secondary, output, chosen, units.value, terminal, context or [], device.value
         )
         terminal.say(f"coherence (band 1) and sigma (band 2) are in {written}")
+    except ModelError as error:
+        raise CohmapError(str(error)) from None
     finally:
         terminal.stop()
 

@@ -103,7 +103,20 @@ def block_of(tile: Tile, side: int) -> Tile:
 
 
 def estimate_block(task: BlockTask) -> list[TileDone]:
-    """Read each pass once, estimate pair by pair, write the tiles' chunks; returns when they are on disk."""
+    """Read each pass once, estimate pair by pair, write the tiles' chunks; returns when they are on disk.
+
+    Raises
+    ------
+    CohmapError
+        The estimator can't be built here, or not take these images.
+    """
+    try:
+        return _estimate_block(task)
+    except ModelError as error:
+        raise CohmapError(str(error)) from None
+
+
+def _estimate_block(task: BlockTask) -> list[TileDone]:
     folder = Folder(task.output)
     stack, maps = cube.Cube(folder, task.stack), cube.Cube(folder, task.maps, mode="r+")
     estimator = _estimator(task.spec)

@@ -15,6 +15,7 @@ from torch.utils._pytree import tree_leaves
 from models.ahead import Maps, Queued, estimates, fetched
 from models.coherence import stem
 from models.coherence.learned import LearnedEstimator
+from models.errors import ModelError
 from models.estimator import FloatArray
 from models.runtimes.transfers import CudaTransfers, HostTransfers
 from tests.fakes import FloorEstimator
@@ -155,6 +156,22 @@ def test_what_is_done_unasked_on_a_gpu_gives_the_same(
     monkeypatch.setattr(stem, "answers_at_once", lambda tensor: False)  # noqa: ARG005 - as on a GPU
     for one, two in zip(usual, opened(weights).estimate(reference, secondary, context), strict=True):
         np.testing.assert_allclose(two, one, rtol=0, atol=2e-6)
+
+
+class FullTransfers(HostTransfers):
+    """To a GPU that is full."""
+
+    def send(self, image: FloatArray) -> torch.Tensor:  # noqa: ARG002 - no image fits
+        """No room."""
+        raise torch.cuda.OutOfMemoryError
+
+
+def test_a_full_gpu_is_told(weights: Path) -> None:
+    estimator = opened(weights)
+    estimator._transfers = FullTransfers()
+    reference, secondary = speckle(2, 20, 30)
+    with pytest.raises(ModelError, match="no memory left for a block of 30 x 20 pixels; end what else computes there"):
+        estimator.estimate(reference, secondary)
 
 
 class NothingWaits(TorchDispatchMode):

@@ -22,6 +22,7 @@ from models.coherence.network import CoherenceNetwork, Weights
 from models.coherence.spacing import LEARNED, nearest_spacing
 from models.coherence.stem import box, is_whole
 from models.coherence.trim import Sides
+from models.errors import ModelError
 from models.estimator import FloatArray, require_one_shape, within
 from models.runtimes.choice import BF16, INT8, PYTORCH, ROUNDED, Runner, open_runner, resolve_runtime
 from models.runtimes.eager import EagerRunner
@@ -97,7 +98,8 @@ class LearnedEstimator:
         Raises
         ------
         ModelError
-            The images aren't two-dimensional, or their shapes differ, or the margin leaves nothing of them.
+            The images aren't two-dimensional, or their shapes differ, or the margin leaves nothing of them; or the GPU
+            has too little memory.
         """
         return self.begin(reference, secondary, context, margin=margin)()
 
@@ -133,8 +135,16 @@ class LearnedEstimator:
     ) -> Iterator[tuple[Window, Callable[[], FloatArray]]]:
         """Where each block lies, and what fetches its coherence and sigma; it is begun when it is asked for."""
         for inner, outer, cut in blocks(images[0].shape, self.halo, self._network.side, margin):
-            with torch.inference_mode():
-                fetch = self._transfers.fetch(self._estimate_block([image[outer] for image in images], cut))
+            shown = [image[outer] for image in images]
+            try:
+                with torch.inference_mode():
+                    fetch = self._transfers.fetch(self._estimate_block(shown, cut))
+            except torch.cuda.OutOfMemoryError:
+                height, width = shown[0].shape
+                raise ModelError(
+                    f"the GPU has no memory left for a block of {width} x {height} pixels; end what else computes "
+                    "there, take fewer workers, or choose device 'cpu'"
+                ) from None
             yield inner, fetch
 
     def _runner(self, margin: Sides) -> Runner:
