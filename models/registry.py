@@ -192,8 +192,8 @@ def get(
     device
         auto, cpu or cuda.
     runtime
-        What computes a network's convolutions: auto (the best that is installed), torch, ncnn, onnxruntime or
-        openvino. Statistics over a window have no use for it.
+        What computes a network's convolutions: auto (the best that is installed and doesn't round) or one of
+        `models.runtimes.choice`. Statistics over a window have no use for it.
 
     Raises
     ------

@@ -270,8 +270,12 @@ def estimate(
     except ModelError as error:
         raise CohmapError(str(error)) from None
     try:
-        written = estimate_files(reference, secondary, output, chosen, units.value, terminal, context or [])
+        written = estimate_files(
+            reference, secondary, output, chosen, units.value, terminal, context or [], device.value
+        )
         terminal.say(f"coherence (band 1) and sigma (band 2) are in {written}")
+    except ModelError as error:
+        raise CohmapError(str(error)) from None
     finally:
         terminal.stop()
 

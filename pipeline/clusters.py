@@ -64,17 +64,39 @@ def _cuda_cluster() -> Any:
     return LocalCUDACluster
 
 
-def room_here() -> int:
-    """Bytes of memory for each core of this machine, within what its control group allows."""
+def room_here(device: str = "cpu") -> int:
+    """Bytes of memory for each worker that this machine has by itself: one a core, or one a GPU.
+
+    Of the machine's memory within what its control group allows, and where tasks compute on GPUs no more than what is
+    free there. Without dask-cuda the workers, still one a core, share the first GPU.
+    """
     from distributed.system import memory_limit
 
-    return int(memory_limit()) // available_cores()
+    gpus = 0 if device == "cpu" else count_gpus()
+    if gpus and _cuda_cluster() is not None:
+        return min(int(memory_limit()) // gpus, *(free_on_gpu(number) or 0 for number in range(gpus)))
+    room = int(memory_limit())
+    if gpus:
+        room = min(room, free_on_gpu() or 0)
+    return room // available_cores()
 
 
-def room_of(client: Any) -> int:
-    """Bytes of memory of the worker that has the least; 0 where one doesn't say, or there is none."""
+def room_of(client: Any, device: str = "cpu") -> int:
+    """Bytes of memory of the worker that has the least, or free on its GPU; 0 where one doesn't say, or there is none.
+
+    Workers elsewhere have a GPU each, as dask-cuda's have, or none.
+    """
     workers = client.scheduler_info(n_workers=-1)["workers"].values()
-    return min((int(worker["memory_limit"] or 0) for worker in workers), default=0)
+    on_gpus = [] if device == "cpu" else client.run(free_on_gpu).values()
+    rooms = [int(worker["memory_limit"] or 0) for worker in workers]
+    return min([*rooms, *(free for free in on_gpus if free is not None)], default=0)
+
+
+def free_on_gpu(number: int = 0) -> int | None:
+    """Bytes of memory that are free on a GPU, None where there is none."""
+    import torch
+
+    return int(torch.cuda.mem_get_info(number)[0]) if number < count_gpus() else None
 
 
 def available_cores() -> int:

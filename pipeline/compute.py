@@ -96,8 +96,8 @@ class Pool:
         self._stack.close()
 
     def room(self) -> int:
-        """Bytes of memory that there are for a worker; on this machine for a core, however many workers there are."""
-        return room_here() if self._scheduler is None else room_of(self._connect())
+        """Bytes of memory for a worker, and on its GPU; on this machine however many workers there are."""
+        return room_here(self._device) if self._scheduler is None else room_of(self._connect(), self._device)
 
     def run(
         self, function: Callable[[T], R], tasks: Iterable[T], together: int = MOST_TOGETHER

@@ -222,7 +222,7 @@ class EstimatorSettings(Table):
         "use of where left out, 0 for none",
     )
     coregister: bool = Field(True, description="estimate and remove one global shift per pair")
-    runtime: Literal["auto", "torch", "onnxruntime", "openvino", "ncnn", "onnxruntime-int8"] = Field(
+    runtime: Literal["auto", "torch", "onnxruntime", "openvino", "ncnn", "onnxruntime-int8", "torch-bf16"] = Field(
         "auto",
         description="what computes a network's convolutions; auto: the best that is installed, PyTorch on a GPU",
     )

@@ -14,7 +14,8 @@ from odc.geo import CRS
 from odc.geo.geobox import GeoBox
 
 from models import coregister
-from models.estimator import Estimator
+from models.ahead import estimates
+from models.estimator import Estimator, FloatArray
 from pipeline.addresses import local_path
 from pipeline.clusters import room_here
 from pipeline.compute import one_thread
@@ -72,6 +73,7 @@ def estimate_files(
     units: Units,
     progress: Progress,
     context: Sequence[str] = (),
+    device: str = "cpu",
 ) -> str:
     """Estimate coherence of two rasters on one grid and write a COG: band 1 coherence, band 2 sigma.
 
@@ -81,6 +83,8 @@ def estimate_files(
         Paths or URIs.
     context
         Those of further dates on the same grid.
+    device
+        Where the estimator computes, so that blocks fit there: auto, cpu or cuda.
 
     Returns
     -------
@@ -106,7 +110,7 @@ def estimate_files(
     folder.require_writable()
     shape = grid.height, grid.width
     shifts = _shifts(first, others, spread(Tiles.of_grid(TILE, shape), SAMPLE_TILES))
-    tiles = Tiles.of_grid(block_side(room_here()), shape)
+    tiles = Tiles.of_grid(block_side(room_here(device)), shape)
     product = Product(
         id=name.removesuffix(".tif"),
         kind="coherence",
@@ -130,19 +134,22 @@ def estimate_files(
         },
     )
 
-    def blocks() -> Iterator[tuple[Tile, npt.NDArray[Any]]]:
-        halo = estimator.halo
-        progress.start("estimate", len(tiles), 0)
+    halo = estimator.halo
+
+    def shown() -> Iterator[tuple[Tile, list[FloatArray]]]:
         for tile in tiles:
             moved = [
                 coregister.apply_shift_trimmed(image.read(tile, halo + coregister.shift_halo(shift)), shift)
                 for image, shift in zip(others, shifts, strict=True)
             ]
-            shown = first.read(tile, halo), moved[0], moved[1:]
-            with one_thread():
-                maps = estimator.estimate(*shown, margin=halo)
-            yield tile, np.stack(maps)
-            progress.advance()
+            yield tile, [first.read(tile, halo), *moved]
+
+    def blocks() -> Iterator[tuple[Tile, npt.NDArray[Any]]]:
+        progress.start("estimate", len(tiles), 0)
+        with one_thread():
+            for tile, maps in estimates(estimator, shown(), margin=halo):
+                yield tile, np.stack(maps)
+                progress.advance()
 
     with explain_full_disk(folder):
         write_cog(folder, product, grid, blocks())

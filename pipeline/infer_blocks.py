@@ -16,6 +16,7 @@ from functools import lru_cache
 import numpy as np
 
 from models import coregister, registry
+from models.ahead import estimates
 from models.coherence.blocks import tiles_along
 from models.coregister import Shift
 from models.errors import ModelError
@@ -102,7 +103,20 @@ def block_of(tile: Tile, side: int) -> Tile:
 
 
 def estimate_block(task: BlockTask) -> list[TileDone]:
-    """Read each pass once, estimate pair by pair, write the tiles' chunks; returns when they are on disk."""
+    """Read each pass once, estimate pair by pair, write the tiles' chunks; returns when they are on disk.
+
+    Raises
+    ------
+    CohmapError
+        The estimator can't be built here, or not take these images.
+    """
+    try:
+        return _estimate_block(task)
+    except ModelError as error:
+        raise CohmapError(str(error)) from None
+
+
+def _estimate_block(task: BlockTask) -> list[TileDone]:
     folder = Folder(task.output)
     stack, maps = cube.Cube(folder, task.stack), cube.Cube(folder, task.maps, mode="r+")
     estimator = _estimator(task.spec)
@@ -111,12 +125,13 @@ def estimate_block(task: BlockTask) -> list[TileDone]:
     # one thread reads ahead, one writes behind: both wait for the disk most of the time
     with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
         writing: list[Future[None]] = []
-        for pair, variable, (reference, secondary, *context) in _with_images(task, stack, estimator.halo, reader):
-            maps_of_pair = estimator.estimate(reference, secondary, context, margin=estimator.halo)
+        shown = _with_images(task, stack, estimator.halo, reader)
+        steps = (((pair, variable, images[:2]), images) for pair, variable, images in shown)
+        for (pair, variable, both), maps_of_pair in estimates(estimator, steps, margin=estimator.halo):
             for each in pair.tiles:
                 place = _place(each.tile, task.block)
                 if each.key not in written:
-                    residuals[each.key] = _residual(*(within(i, estimator.halo)[place] for i in (reference, secondary)))
+                    residuals[each.key] = _residual(*(within(i, estimator.halo)[place] for i in both))
                 for quantity, values in zip(("coherence", "sigma"), maps_of_pair, strict=True):
                     pixels = np.ascontiguousarray(values[place], dtype=np.float32)
                     written.setdefault(each.key, []).append(pixels)

@@ -25,6 +25,7 @@ class Runtime(StrEnum):
     openvino = "openvino"
     ncnn = "ncnn"
     int8 = "onnxruntime-int8"
+    bf16 = "torch-bf16"
 
 
 RegionName = Annotated[

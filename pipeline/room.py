@@ -1,7 +1,8 @@
 """How large the blocks are that a worker is given: larger ones waste less on halos, and take more memory.
 
-The side follows from the machine and not from how many workers are asked for, and is kept with a track's pair maps:
-what goes on later, elsewhere or with less memory, is cut as what is there. Other blocks change maps by rounding alone.
+The side follows from the machine, or from its GPUs where they compute, and not from how many workers are asked for, and
+is kept with a track's pair maps: what goes on later, elsewhere or with less memory, is cut as what is there. Other
+blocks change maps by rounding alone.
 """
 
 from __future__ import annotations

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pipeline import cube
+from models.ahead import Maps
+from models.estimator import Estimator
+from pipeline import clusters, cube, infer_blocks
 from pipeline import infer as stage
-from pipeline.clusters import room_of
+from pipeline.clusters import room_here, room_of
 from pipeline.compute import Pool
 from pipeline.config import parse
 from pipeline.export import export
@@ -81,19 +85,53 @@ def test_a_pool_says_what_room_a_worker_has() -> None:
 
 
 class Scheduler:
-    """A client of a scheduler whose workers have these limits."""
+    """A client of a scheduler whose workers have these limits, and this much free on their GPUs."""
 
-    def __init__(self, *limits: int | None) -> None:
-        self._limits = limits
+    def __init__(self, *limits: int | None, free: tuple[int | None, ...] = ()) -> None:
+        self._limits, self._free = limits, free
 
     def scheduler_info(self, n_workers: int) -> dict[str, Any]:
         assert n_workers == -1, "it would name five"
         return {"workers": {str(number): {"memory_limit": limit} for number, limit in enumerate(self._limits)}}
 
+    def run(self, function: Callable[[], int | None]) -> dict[str, int | None]:
+        assert function is clusters.free_on_gpu
+        return {str(number): free for number, free in enumerate(self._free)}
+
 
 @pytest.mark.parametrize(("limits", "room"), [((8, 3, 5), 3), ((8, None), 0), ((), 0)])
 def test_of_other_machines_the_smallest_counts(limits: tuple[int | None, ...], room: int) -> None:
     assert room_of(Scheduler(*limits)) == room
+
+
+@pytest.mark.parametrize(
+    ("free", "room"), [((5, 9), 5), ((20, None), 8), ((None, None), 8)], ids=["GPUs", "one of two", "none"]
+)
+def test_of_other_machines_gpus_the_fullest_counts(free: tuple[int | None, ...], room: int) -> None:
+    assert room_of(Scheduler(16, 8, free=free), "auto") == room
+    assert room_of(Scheduler(16, 8, free=free), "cpu") == 8
+
+
+@pytest.mark.parametrize(
+    ("free", "dask_cuda", "device", "room"),
+    [
+        ((40, 24), True, "cuda", 24),
+        ((99, 99), True, "auto", 60),
+        ((40, 24), False, "cuda", 40 // 8),
+        ((40, 24), True, "cpu", 120 // 8),
+        ((), False, "auto", 120 // 8),
+    ],
+    ids=["the fullest GPU", "the machine's memory", "cores share the first", "on the CPU", "no GPU"],
+)
+def test_where_gpus_compute_blocks_must_fit_there(
+    free: tuple[int, ...], device: str, room: int, monkeypatch: pytest.MonkeyPatch, *, dask_cuda: bool
+) -> None:
+    monkeypatch.setattr(clusters, "count_gpus", lambda: len(free))
+    monkeypatch.setattr(clusters, "free_on_gpu", lambda number=0: free[number])
+    monkeypatch.setattr(clusters, "_cuda_cluster", lambda: "its cluster" if dask_cuda else None)
+    monkeypatch.setattr(clusters, "available_cores", lambda: 8)
+    monkeypatch.setattr("distributed.system.memory_limit", lambda: 120)
+    assert room_here(device) == room
 
 
 class Roomy(Pool):
@@ -124,6 +162,28 @@ def test_maps_do_not_depend_on_how_many_pairs_are_done_at_once(
     assert len(together) > 6
     monkeypatch.setattr(stage, "PAIRS_AT_ONCE", 1)
     assert made(exported, tmp_path / "alone") == together
+
+
+class Ahead:
+    """An estimator as on a GPU: begins, and computes when it is asked for."""
+
+    queued = True
+
+    def __init__(self, estimator: Estimator) -> None:
+        self._estimator = estimator
+        self.halo = estimator.halo
+
+    def begin(self, *images: Any, margin: int) -> Callable[[], Maps]:
+        return partial(self._estimator.estimate, *images, margin=margin)
+
+
+def test_maps_do_not_depend_on_being_begun_ahead(
+    exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = made(exported, tmp_path / "usual")
+    here = infer_blocks._estimator
+    monkeypatch.setattr(infer_blocks, "_estimator", lambda spec: Ahead(here(spec)))
+    assert made(exported, tmp_path / "ahead") == usual
 
 
 def test_what_is_left_of_a_block_gets_the_bits_it_would_have_had(exported: Path, tmp_path: Path) -> None:

@@ -65,11 +65,11 @@ def summarised(logarithms: Sequence[torch.Tensor], like: torch.Tensor) -> torch.
         known = logarithm
         if not whole:
             there = torch.isfinite(logarithm)
-            known = torch.where(there, logarithm, 0.0)
+            known = logarithm.masked_fill(~there, 0.0)  # a number in `where` would go to a GPU as a copy of its own
             count += there
         total += known
         square.addcmul_(known, known)
-    most = torch.tensor(max(len(logarithms), 1.0)).to(like) if whole else count.clamp(min=1.0)
+    most = like.new_full((), max(len(logarithms), 1.0)) if whole else count.clamp(min=1.0)
     mean = total.div_(most)
     variance = square.div_(most).addcmul_(mean, mean, value=-1.0).clamp_(min=0.0)
     return torch.stack([mean, variance.mul_(most / (most - 1.0).clamp_(min=1.0)).sqrt_()])

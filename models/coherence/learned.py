@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch.nn import functional
 
+from models.ahead import Maps, fetched
 from models.coherence.blocks import Window, blocks
 from models.coherence.device import resolve_device
 from models.coherence.examples import example_features
@@ -20,9 +22,12 @@ from models.coherence.network import CoherenceNetwork, Weights
 from models.coherence.spacing import LEARNED, nearest_spacing
 from models.coherence.stem import box, is_whole
 from models.coherence.trim import Sides
+from models.errors import ModelError
 from models.estimator import FloatArray, require_one_shape, within
-from models.runtimes.choice import INT8, Runner, open_runner, resolve_runtime
+from models.runtimes.choice import BF16, INT8, PYTORCH, ROUNDED, Runner, open_runner, resolve_runtime
+from models.runtimes.eager import EagerRunner
 from models.runtimes.int8 import Int8Runner, Ranges, measure_ranges
+from models.runtimes.transfers import open_transfers
 
 SHIPPED = Path(__file__).with_name("trained")
 """Weights that come with the package, and their cards."""
@@ -53,7 +58,12 @@ class LearnedEstimator:
         auto, cpu or cuda.
     runtime
         What computes the convolutions, see `models.runtimes.choice`; all agree to 1e-5, but for
-        onnxruntime-int8, which therefore has a version of its own.
+        onnxruntime-int8 and torch-bf16, which therefore have versions of their own.
+
+    Attributes
+    ----------
+    queued
+        Whether estimates are computed by a GPU's queue: see `models.ahead.Queued`.
 
     Raises
     ------
@@ -64,6 +74,8 @@ class LearnedEstimator:
     def __init__(self, name: str, path: Path, *, spacing: float, device: str = "auto", runtime: str = "auto") -> None:
         weights = Weights.load(path)
         self._device = resolve_device(device)
+        self._transfers = open_transfers(self._device)
+        self.queued = self._transfers.queued
         self._network = weights.network().to(self._device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.runtime = resolve_runtime(runtime, self._device)
         self._runners: dict[Sides, Runner] = {}
@@ -71,8 +83,9 @@ class LearnedEstimator:
         self._sigma_scale = weights.sigma_scale
         self.lattice = self._network.lattice
         self.name = name
-        rounded = "-int8" if self.runtime == INT8 else ""
-        self.version = f"{CODE_VERSION}-{hashlib.sha256(path.read_bytes()).hexdigest()[:8]}{rounded}"
+        self.version = (
+            f"{CODE_VERSION}-{hashlib.sha256(path.read_bytes()).hexdigest()[:8]}{ROUNDED.get(self.runtime, '')}"
+        )
         self.halo = self._network.halo
         self.spacing = nearest_spacing(name, LEARNED, spacing)
         self.context = self._network.dates
@@ -85,18 +98,54 @@ class LearnedEstimator:
         Raises
         ------
         ModelError
-            The images aren't two-dimensional, or their shapes differ, or the margin leaves nothing of them.
+            The images aren't two-dimensional, or their shapes differ, or the margin leaves nothing of them; or the GPU
+            has too little memory.
+        """
+        return self.begin(reference, secondary, context, margin=margin)()
+
+    def begin(
+        self, reference: FloatArray, secondary: FloatArray, context: Sequence[FloatArray] = (), *, margin: int = 0
+    ) -> Callable[[], Maps]:
+        """The same, begun; see `models.ahead.Queued.begin`.
+
+        Raises
+        ------
+        ModelError
+            As `estimate`, at once.
         """
         images = [reference, secondary, *context]
         require_one_shape(*images, margin=margin)
-        whole = np.empty((2, *reference.shape), np.float32)
+        begun = self._begin_blocks(images, margin)
+        first = next(begun)
+
+        def finish() -> Maps:
+            whole = np.empty((2, *reference.shape), np.float32)
+            for inner, maps in fetched(chain([first], begun), late=self.queued):
+                whole[:, *inner] = maps
+            coherence, sigma = (within(each, margin) for each in whole)
+            there = np.isfinite(within(reference, margin)) & np.isfinite(within(secondary, margin))
+            if not there.all():
+                coherence[~there] = sigma[~there] = np.nan
+            return coherence, sigma
+
+        return finish
+
+    def _begin_blocks(
+        self, images: Sequence[FloatArray], margin: int
+    ) -> Iterator[tuple[Window, Callable[[], FloatArray]]]:
+        """Where each block lies, and what fetches its coherence and sigma; it is begun when it is asked for."""
         for inner, outer, cut in blocks(images[0].shape, self.halo, self._network.side, margin):
-            whole[:, *inner] = self._estimate_block([image[outer] for image in images], cut)
-        coherence, sigma = (within(each, margin) for each in whole)
-        there = np.isfinite(within(reference, margin)) & np.isfinite(within(secondary, margin))
-        if not there.all():
-            coherence[~there] = sigma[~there] = np.nan
-        return coherence, sigma
+            shown = [image[outer] for image in images]
+            try:
+                with torch.inference_mode():
+                    fetch = self._transfers.fetch(self._estimate_block(shown, cut))
+            except torch.cuda.OutOfMemoryError:
+                height, width = shown[0].shape
+                raise ModelError(
+                    f"the GPU has no memory left for a block of {width} x {height} pixels; end what else computes "
+                    "there, take fewer workers, or choose device 'cpu'"
+                ) from None
+            yield inner, fetch
 
     def _runner(self, margin: Sides) -> Runner:
         """The learned part for images with a halo on these sides."""
@@ -105,8 +154,8 @@ class LearnedEstimator:
         return self._runners[margin]
 
     def _opened(self, margin: Sides) -> Runner:
-        if self.runtime == "torch":
-            return partial(self._network.trunk, margin=margin)
+        if self.runtime in PYTORCH:
+            return EagerRunner(partial(self._network.trunk, margin=margin), rounded=self.runtime == BF16)
         graph = trunk_graph(self._network, margin)
         if self.runtime != INT8 or not isinstance(self._network, CoherenceNetwork):
             return open_runner(self.runtime, graph)
@@ -117,34 +166,35 @@ class LearnedEstimator:
 
     def _logarithm(self, image: FloatArray) -> torch.Tensor:
         """Of power; zero, negative and infinite power all become what isn't finite."""
-        return torch.from_numpy(np.ascontiguousarray(image)).to(self._device).log()
+        return self._transfers.send(image).log()
 
-    def _estimate_block(self, images: Sequence[FloatArray], kept: Window) -> FloatArray:
-        """Coherence and sigma of what is kept, shape (2, height, width)."""
+    def _estimate_block(self, images: Sequence[FloatArray], kept: Window) -> torch.Tensor:
+        """Coherence and sigma of what is kept, on the device, shape (2, height, width).
+
+        On a GPU all of it is queued and nothing waited for: no value is looked at, nothing but images is brought there.
+        """
         height, width = images[0].shape
         bottom, right = -height % self.lattice, -width % self.lattice
         (top, down), (left, across) = ((cut.start, cut.stop) for cut in kept)
         margin = Sides(*(around >= self.halo for around in (top, height + bottom - down, left, width + right - across)))
         top, left = top - margin.top * self.halo, left - margin.left * self.halo
         down, across = down - margin.top * self.halo, across - margin.left * self.halo
-        dates = torch.tensor([len(images) - 2], device=self._device)
-        spacing = torch.tensor([self.spacing], device=self._device)
-        with torch.inference_mode():
-            pair = torch.stack([self._logarithm(image) for image in images[:2]])[None]
-            # the summary and the features are the largest things here: nothing is kept that isn't used again
-            summary = summarised([self._logarithm(image) for image in images[2:]], pair[0, 0])[None]
-            if bottom or right:
-                pair = functional.pad(pair, (0, right, 0, bottom), value=float("nan"))
-                summary = functional.pad(summary, (0, right, 0, bottom))
-            features = self._network.features(pair, summary, dates, spacing)
-            del summary
-            coherence, log_variance = self._network.answer(self._runner(margin)(features))
-            del features
-            sigma = (0.5 * log_variance).exp() * self._sigma_scale
-            result = torch.cat([coherence, sigma.clamp(max=1.0)], 1)[0, :, top:down, left:across]
-            if not is_whole(pair):  # otherwise every share is 1
-                both = torch.isfinite(pair[0, :, :height, :width]).all(0)
-                share = box(both.float()[None], SURROUNDINGS)[:, *kept]
-                result = torch.where(share >= LEAST_VALID, result, torch.nan)
-            maps: FloatArray = result.cpu().numpy()
-        return maps
+        dates = torch.full((1,), len(images) - 2, device=self._device)
+        spacing = torch.full((1,), self.spacing, device=self._device)
+        pair = torch.stack([self._logarithm(image) for image in images[:2]])[None]
+        # the summary and the features are the largest things here: nothing is kept that isn't used again
+        summary = summarised([self._logarithm(image) for image in images[2:]], pair[0, 0])[None]
+        if bottom or right:
+            pair = functional.pad(pair, (0, right, 0, bottom), value=float("nan"))
+            summary = functional.pad(summary, (0, right, 0, bottom))
+        features = self._network.features(pair, summary, dates, spacing)
+        del summary
+        coherence, log_variance = self._network.answer(self._runner(margin)(features))
+        del features
+        sigma = (0.5 * log_variance).exp() * self._sigma_scale
+        result = torch.cat([coherence, sigma.clamp(max=1.0)], 1)[0, :, top:down, left:across]
+        if not is_whole(pair):  # otherwise every share is 1
+            both = torch.isfinite(pair[0, :, :height, :width]).all(0)
+            share = box(both.float()[None], SURROUNDINGS)[:, *kept]
+            result = result.masked_fill(share < LEAST_VALID, torch.nan)
+        return result

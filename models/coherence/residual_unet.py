@@ -20,7 +20,8 @@ from models.coherence.spacing import PUBLISHED, nearest_spacing
 from models.errors import ModelError
 from models.estimator import FloatArray, require_one_shape, within
 from models.resunet import ResidualUNet
-from models.runtimes.choice import open_runner, resolve_runtime
+from models.runtimes.choice import BF16, PYTORCH, ROUNDED, open_runner, resolve_runtime
+from models.runtimes.eager import EagerRunner
 from models.runtimes.published import published_graph
 from models.tiling import blend_patches
 
@@ -72,7 +73,8 @@ class ResidualUNetEstimator:
     device
         auto, cpu or cuda.
     runtime
-        What computes the convolutions, see `models.runtimes.choice`; all agree to 1e-5.
+        What computes the convolutions, see `models.runtimes.choice`; all agree to 1e-5, but for
+        torch-bf16, which therefore has a version of its own.
 
     Raises
     ------
@@ -97,12 +99,12 @@ class ResidualUNetEstimator:
         self._network.eval().to(self._device)
         self.runtime = resolve_runtime(runtime, self._device)
         self._run = (
-            self._network.heads
-            if self.runtime == "torch"
+            EagerRunner(self._network.heads, rounded=self.runtime == BF16)
+            if self.runtime in PYTORCH
             else open_runner(self.runtime, published_graph(self._network))
         )
         self.name = name
-        self.version = f"{CODE_VERSION}-{imported.digest}"
+        self.version = f"{CODE_VERSION}-{imported.digest}{ROUNDED.get(self.runtime, '')}"
         self.halo = HALO
         self.context = 0
 

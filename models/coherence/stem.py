@@ -11,6 +11,7 @@ height, width). Sums over cells are then sums of planes, and half the stem's tim
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import product
 
 import torch
@@ -102,8 +103,15 @@ def box(image: torch.Tensor, side: int) -> torch.Tensor:
     height, width = image.shape[-2:]
     padded = functional.pad(image, (reach, reach, reach, reach))
     total = sliding_sum(sliding_sum(padded, side, image.dim() - 2), side, image.dim() - 1)
-    rows, cols = (weight_inside(length, side).to(image) for length in (height, width))
+    rows, cols = (_weight_inside(length, side, image.device, image.dtype) for length in (height, width))
     return total.div_(rows[:, None] * cols)
+
+
+@lru_cache(maxsize=256)
+def _weight_inside(length: int, side: int, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
+    """As `weight_inside`, kept: to bring it to a GPU each time would stop what is queued there."""
+    with torch.inference_mode(mode=False):  # whoever asks first, others may be training
+        return weight_inside(length, side).to(device, dtype)
 
 
 def _unfolded(images: torch.Tensor) -> torch.Tensor:
@@ -113,8 +121,17 @@ def _unfolded(images: torch.Tensor) -> torch.Tensor:
 
 
 def is_whole(image: torch.Tensor) -> bool:
-    """Whether all is finite, told from the sum: one pass over memory, where a mask and its reduction take three."""
-    return bool(image.sum().isfinite())
+    """Whether all is known to be finite, told from the sum: one pass over memory; a mask and its reduction take three.
+
+    On a GPU it is never known: one would have to wait for the answer, with nothing queued meanwhile. What is done where
+    it isn't known gives the same.
+    """
+    return answers_at_once(image) and bool(image.sum().isfinite())
+
+
+def answers_at_once(tensor: torch.Tensor) -> bool:
+    """Whether a question about a tensor's values costs no waiting: its device has no queue."""
+    return tensor.device.type == "cpu"
 
 
 def _high_passed(planes: torch.Tensor, there: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -216,13 +233,13 @@ def _of_further_dates(
     All zero where there is none.
     """
     batch, (height, width) = len(speckle), speckle.shape[-2:]
-    if not bool((dates > 0).any()):
+    if answers_at_once(dates) and not bool((dates > 0).any()):
         return speckle.new_zeros(batch, CELL**2, height, width), speckle.new_zeros(batch, 8, height, width)
     several = (dates > 0).to(speckle.dtype).view(-1, 1, 1, 1)
     planes = _unfolded(context)
     mean, deviation = planes[:, :1], planes[:, 1:]
     there = (mean != 0.0) & (several > 0).view(-1, 1, 1, 1, 1, 1)
-    told = None if bool(there.all()) else there
+    told = None if answers_at_once(there) and bool(there.all()) else there
     if told is not None:
         mean, deviation = mean * told, deviation * told
     steady, _, _ = _high_passed(mean, told)

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from models.runtimes.graph import Graph
 
-Name = Literal["auto", "torch", "onnxruntime", "openvino", "ncnn", "onnxruntime-int8"]
-INT8 = "onnxruntime-int8"
+Name = Literal["auto", "torch", "onnxruntime", "openvino", "ncnn", "onnxruntime-int8", "torch-bf16"]
+INT8, BF16 = "onnxruntime-int8", "torch-bf16"
 Runner: TypeAlias = "Callable[[torch.Tensor], torch.Tensor]"
 
 NEEDS: dict[str, tuple[str, ...]] = {
@@ -23,9 +23,13 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "ncnn": ("ncnn",),
     INT8: ("onnxruntime", "onnx"),
 }
-"""Packages of each runtime."""
-EXACT = tuple(name for name in NEEDS if name != INT8)
-"""Those whose numbers are PyTorch's to 1e-5."""
+"""Packages of each runtime beyond PyTorch."""
+PYTORCH = ("torch", BF16)
+"""Those that need no other package, and compute on a GPU too."""
+ROUNDED = {INT8: "-int8", BF16: "-bf16"}
+"""Those whose numbers are not PyTorch's in float32, and what the versions of their estimators end in."""
+EXACT = tuple(name for name in NEEDS if name not in ROUNDED)
+"""Those of other packages whose numbers are PyTorch's to 1e-5."""
 AUTOMATIC = ("onnxruntime", "openvino")
 """Those that are taken unasked on a CPU, the first that is installed: ncnn is a tenth faster, but its Python binding
 hands memory to C++ without checking it, and what crashes there takes the process with it."""
@@ -33,7 +37,7 @@ hands memory to C++ without checking it, and what crashes there takes the proces
 
 def is_installed(name: str) -> bool:
     """Whether all packages that a runtime needs are there."""
-    return name == "torch" or all(find_spec(package) is not None for package in NEEDS[name])
+    return name in PYTORCH or all(find_spec(package) is not None for package in NEEDS[name])
 
 
 def require_runtime(name: str) -> None:
@@ -56,6 +60,9 @@ def require_runtime(name: str) -> None:
 def resolve_runtime(name: str, device: torch.device) -> str:
     """The runtime that is meant: on a GPU always PyTorch; auto takes the first of `AUTOMATIC` that is installed.
 
+    It never takes one that rounds, on a GPU neither: estimates would have another version there, and what a GPU began
+    a CPU would begin anew.
+
     Raises
     ------
     ModelError
@@ -66,7 +73,7 @@ def resolve_runtime(name: str, device: torch.device) -> str:
         if device.type != "cpu":
             return "torch"
         return next((each for each in AUTOMATIC if is_installed(each)), "torch")
-    if device.type != "cpu" and name != "torch":
+    if device.type != "cpu" and name not in PYTORCH:
         raise ModelError(f"runtime '{name}' computes on the CPU; choose device 'cpu', or runtime 'auto'")
     return name
 

@@ -4,6 +4,9 @@ One thread, CPU seconds, medians over rounds in which all contenders take turns,
 meets them alike. `--before` names a checkout of an older commit whose estimator takes its turns too, in a process of
 its own. Fractions are of the fastest 3x3 convolution that PyTorch makes here, counted without tricks: one
 multiplication and one addition a weight. Winograd's algorithm multiplies less often, so it may pass 100 %.
+
+``--device cuda`` measures PyTorch on a GPU instead (`tests.benchmarks.runtime_device`); ``--device cpu --sides 128``
+shows what that prints.
 """
 
 from __future__ import annotations
@@ -24,12 +27,14 @@ from rich.console import Console
 from torch.utils.flop_counter import FlopCounterMode
 
 from models import registry
+from models.coherence.device import resolve_device
 from models.coherence.learned import LearnedEstimator
 from models.coherence.network import CoherenceNetwork
 from models.coherence.trim import WHOLE
 from models.estimator import FloatArray
 from models.evaluate.tables import Table
 from models.runtimes.choice import NEEDS, is_installed
+from tests.benchmarks.runtime_device import on_device
 
 KEPT = (512, 1024, 2048)
 """Sides of what is kept of a block; the halo comes on top."""
@@ -202,15 +207,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--before", type=Path, help="a checkout of an older commit, to compare with")
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument(
+        "--device", choices=("cuda", "cpu"), help="PyTorch there, in float32 and bfloat16, by the clock"
+    )
+    parser.add_argument("--sides", type=int, nargs="+", default=KEPT, help="of what is kept of a block, with --device")
     parser.add_argument("--output", type=Path, default=Path("out/benchmark"))
     given = parser.parse_args()
     torch.set_num_threads(1)
-    tables = [estimators(registry.get(device="cpu").halo, given.before, given.rounds), parts(given.rounds)]
+    if given.device:
+        where, images = resolve_device(given.device), partial(speckle, count=2 + DATES)
+        tables = list(on_device(where, tuple(given.sides), given.rounds, images))
+    else:
+        tables = [estimators(registry.get(device="cpu").halo, given.before, given.rounds), parts(given.rounds)]
     console = Console()
     for each in tables:
         console.print(each.to_rich())
     given.output.mkdir(parents=True, exist_ok=True)
-    written = given.output / "runtime.md"
+    written = given.output / ("runtime-device.md" if given.device else "runtime.md")
     written.write_text("\n".join(each.to_markdown() for each in tables), encoding="utf-8")
     console.print(f"the tables are in {written}")
 
