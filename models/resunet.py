@@ -15,6 +15,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from models.coherence.trim import WHOLE, Cuts, Sides, cut_off, plan_cuts
+
 CHANNELS = (32, 64, 128, 256, 512)
 """Channels of each level as published, from full resolution down."""
 EPSILON = 1e-4
@@ -92,21 +94,43 @@ class ResidualUNet(nn.Module):
         both = torch.sigmoid(self.heads(images))
         return both[:, :1], both[:, 1:]
 
-    def heads(self, images: torch.Tensor) -> torch.Tensor:
-        """Mean and log-variance before their sigmoids, shape (batch, 2, height, width)."""
-        features = self.features(images)
+    def cuts(self, halo: int) -> Cuts:
+        """Where a halo of so many pixels is dropped on the way, see `models.coherence.trim`."""
+        # the 2x2 convolution of an upsampling looks one cell down and to the right
+        return plan_cuts([1] * len(self.encoder), [1] * len(self.decoder), halo, after_enlarging=1)
+
+    def heads(self, images: torch.Tensor, margin: Sides = WHOLE, halo: int = 0) -> torch.Tensor:
+        """Mean and log-variance before their sigmoids.
+
+        Parameters
+        ----------
+        images
+            As `forward` takes them.
+        margin, halo
+            Sides on which there are so many pixels, a multiple of what the images' sides are multiples of, that aren't
+            kept. The result lacks them.
+
+        Returns
+        -------
+        torch.Tensor
+            Shape (batch, 2, height, width).
+        """
+        features = self.features(images, margin, halo)
         return torch.cat([self.mean(features), self.log_variance(features)], 1)
 
-    def features(self, images: torch.Tensor) -> torch.Tensor:
-        """What both heads see, shape (batch, channels[0], height, width)."""
+    def features(self, images: torch.Tensor, margin: Sides = WHOLE, halo: int = 0) -> torch.Tensor:
+        """What both heads see, shape (batch, channels[0], height, width); arguments as in `heads`."""
+        cuts = self.cuts(halo)
         skips: list[torch.Tensor] = []
         inner = images
         for level, block in enumerate(self.encoder):
             if level:
                 inner = functional.max_pool2d(inner, 2)
-            inner = block(inner)
+            inner = block(cut_off(inner, margin.times(cuts.entering[level])))
             skips.append(inner)
         skips.pop()
-        for upsampling, block in zip(self.upsampling, self.decoder, strict=True):
-            inner = block(torch.cat([skips.pop(), upsampling(inner)], dim=1))
-        return inner
+        steps = zip(self.upsampling, self.decoder, reversed(cuts.coarse), reversed(cuts.skips), strict=True)
+        for upsampling, block, coarse, beside in steps:
+            larger = upsampling(cut_off(inner, margin.times(coarse)))
+            inner = block(torch.cat([cut_off(skips.pop(), margin.times(beside)), larger], dim=1))
+        return cut_off(inner, margin.times(cuts.leaving))

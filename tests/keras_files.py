@@ -34,6 +34,16 @@ def random_network(seed: int = 0, channels: Sequence[int] = SMALL) -> ResidualUN
     return network
 
 
+def every_path_open() -> ResidualUNet:
+    """A network of positive weights: no ReLU and no cancellation stops any influence."""
+    network = ResidualUNet(entering=1, channels=(1, 1, 1, 1, 1)).double().eval()
+    for name, parameter in network.named_parameters():
+        is_norm = "norm" in name
+        value = 1.0 if is_norm else 1.0 / parameter[0].numel()
+        torch.nn.init.constant_(parameter, 0.0 if name.endswith("bias") else value)
+    return network
+
+
 def keras_layers(network: ResidualUNet, *, offset: int = 0, shortcut_first: bool = True) -> list[Layer]:
     """Layers with weights in the order of the model, by the names that Keras would give them.
 

@@ -18,7 +18,7 @@ from models.coherence.residual_unet import HALO, LATTICE, PUBLISHED_RMSE, Residu
 from models.coregister import Shift, apply_shift
 from models.decibels import DecibelRange
 from models.errors import ModelError
-from models.estimator import FloatArray
+from models.estimator import FloatArray, within
 from pipeline import cube
 from pipeline.compute import Pool
 from pipeline.errors import CohmapError
@@ -162,6 +162,7 @@ def test_a_large_image_is_estimated_in_blocks_without_seams(
     whole = estimator.estimate(*images)[0]
     monkeypatch.setattr(residual_unet, "BLOCK", 64)
     np.testing.assert_allclose(estimator.estimate(*images)[0], whole, atol=1e-5)
+    np.testing.assert_allclose(estimator.estimate(*images, margin=32)[0], within(whole, 32), atol=1e-5)
 
 
 def test_the_published_patches_give_nearly_the_same_map(estimator: ResidualUNetEstimator) -> None:

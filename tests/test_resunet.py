@@ -7,7 +7,7 @@ import torch
 
 from models.coherence.residual_unet import FILL, HALO, LATTICE
 from models.resunet import ResidualUNet
-from tests.keras_files import SMALL, random_network
+from tests.keras_files import SMALL, every_path_open, random_network
 
 UP, DOWN = 137, 122
 
@@ -35,16 +35,6 @@ def test_it_can_be_trained() -> None:
     mean, log_variance = network(torch.rand(2, 3, 8, 8))
     (mean.mean() + log_variance.mean()).backward()
     assert all(parameter.grad is not None for parameter in network.parameters())
-
-
-def every_path_open() -> ResidualUNet:
-    """A network of positive weights: no ReLU and no cancellation stops any influence."""
-    network = ResidualUNet(entering=1, channels=(1, 1, 1, 1, 1)).double().eval()
-    for name, parameter in network.named_parameters():
-        is_norm = "norm" in name
-        value = 1.0 if is_norm else 1.0 / parameter[0].numel()
-        torch.nn.init.constant_(parameter, 0.0 if name.endswith("bias") else value)
-    return network
 
 
 def test_the_halo_covers_all_that_an_estimate_depends_on_whatever_the_weights() -> None:

@@ -13,10 +13,14 @@ from models.coherence.blocks import blocks
 from models.coherence.graphs import trunk_graph
 from models.coherence.learned import LearnedEstimator
 from models.coherence.network import CoherenceNetwork, Layout, Weights, build
-from models.coherence.trim import Sides, cut_off, plan_cuts
+from models.coherence.residual_unet import HALO
+from models.coherence.trim import WHOLE, Sides, around, cut_off, plan_cuts
 from models.errors import ModelError
 from models.estimator import FloatArray, within
 from models.runtimes.choice import EXACT, is_installed, open_runner
+from models.runtimes.graph import ENTRANCE, Graph
+from models.runtimes.published import published_graph
+from tests.keras_files import every_path_open, random_network
 from tests.small_network import SMALL, shown, small_network, write_weights
 
 ALL = Sides(True, True, True, True)
@@ -50,6 +54,31 @@ def test_fine_levels_need_a_few_cells_and_coarse_ones_nearly_all() -> None:
     assert cuts.coarse == (4, 4)  # from 6 to 2, from 7 to 3
 
 
+def test_the_published_layout_needs_a_cell_more_for_each_convolution_after_an_enlargement() -> None:
+    cuts = random_network().cuts(144)
+    # Around what is kept the decoder needs 3 cells of the finest level (a block and the 2x2 convolution), hence 2 of
+    # the next; with 3 more there 3, then 4, then 4 of the coarsest. Up the encoder: 4 + 2 = 6, 14, 30, 62, 126 of 144.
+    assert cuts.entering == (16, 0, 0, 2, 1)
+    assert cuts.coarse == (4, 5, 4, 2)  # from 6 to 2, from 8 to 3, from 8 to 4, from 6 to 4
+    assert cuts.skips == (124, 58, 24, 6)
+    assert cuts.leaving == 4
+
+
+@pytest.mark.parametrize(
+    ("kept", "sides", "rest"),
+    [
+        ((slice(16, 48), slice(16, 40)), ALL, (slice(0, 32), slice(0, 24))),
+        ((slice(0, 48), slice(16, 50)), Sides(bottom=True, left=True), (slice(0, 48), slice(0, 34))),
+        ((slice(15, 49), slice(17, 41)), Sides(left=True, right=False), (slice(15, 49), slice(1, 25))),
+        ((slice(0, 64), slice(0, 56)), WHOLE, (slice(0, 64), slice(0, 56))),
+    ],
+)
+def test_a_side_is_cut_where_a_whole_halo_lies_beside_what_is_kept(
+    kept: tuple[slice, slice], sides: Sides, rest: tuple[slice, slice]
+) -> None:
+    assert around(kept, (64, 56), 16) == (sides, rest)
+
+
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_all_of_the_margin_is_gone_in_the_end(layout: Layout) -> None:
     network = network_of(layout)
@@ -69,6 +98,39 @@ def test_what_is_kept_is_what_it_was(layout: Layout, sides: Sides) -> None:
         torch.testing.assert_close(
             network.trunk(features, sides), cut_off(whole, sides.times(margin)), rtol=0, atol=1e-5
         )
+
+
+@pytest.mark.parametrize("sides", [ALL, Sides(top=True, right=True), Sides(bottom=True), WHOLE])
+def test_of_the_published_layout_what_is_kept_is_what_it_was(sides: Sides) -> None:
+    network = every_path_open()  # no weights could let more through
+    images = torch.rand(1, 1, 2 * HALO + 32, 2 * HALO + 16, dtype=torch.float64)
+    with torch.inference_mode():
+        expected = cut_off(network.heads(images), sides.times(HALO))
+        torch.testing.assert_close(network.heads(images, sides, HALO), expected, rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("runtime", EXACT)
+@pytest.mark.parametrize("sides", [ALL, Sides(top=True, right=True)])
+def test_every_runtime_cuts_the_published_layout_alike(runtime: str, sides: Sides) -> None:
+    if not is_installed(runtime):
+        pytest.skip(f"{runtime} is not installed")
+    network = random_network()
+    images = torch.rand(1, 2, 2 * HALO + 16, 2 * HALO + 32)
+    with torch.inference_mode():
+        found = open_runner(runtime, published_graph(network, sides, HALO))(images)
+        np.testing.assert_allclose(found, network.heads(images, sides, HALO), rtol=0, atol=1e-5)
+        np.testing.assert_allclose(found, cut_off(network.heads(images), sides.times(HALO)), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("cut", [(3, 3, 5, 5), (2, 0, 0, 0), (0, 4, 1, 1), (0, 0, 7, 0), (1, 2, 0, 3)])
+@pytest.mark.parametrize("channels", [8, 3])
+def test_a_crop_in_onnx_runtime_takes_away_what_it_says_and_changes_nothing(
+    channels: int, cut: tuple[int, int, int, int]
+) -> None:
+    graph = Graph(channels)
+    graph.crop(ENTRANCE, cut)
+    image = torch.rand(1, channels, 12, 14)
+    np.testing.assert_array_equal(open_runner("onnxruntime", graph)(image), cut_off(image, cut))
 
 
 @pytest.mark.parametrize("runtime", EXACT)

@@ -14,9 +14,7 @@ from models.runtimes.published import published_graph, the_conv
 def trunk_graph(network: CoherenceNetwork | PublishedNetwork, margin: Sides = WHOLE) -> Graph:
     """The layers of `network.trunk`, for images with a halo that isn't kept on these sides."""
     if isinstance(network, PublishedNetwork):
-        published = published_graph(network.network)
-        published.crop(published.result, margin.times(network.halo))
-        return published
+        return published_graph(network.network, margin, network.halo)
     graph, cuts = Graph(network.stem.planes), network.cuts
     inner = graph.crop(ENTRANCE, margin.times(cuts.entering[0]))
     inner = graph.conv(

@@ -21,7 +21,7 @@ from models.coherence.inputs import summarised
 from models.coherence.network import CoherenceNetwork, Weights
 from models.coherence.spacing import LEARNED, nearest_spacing
 from models.coherence.stem import box, is_whole
-from models.coherence.trim import Sides
+from models.coherence.trim import Sides, around
 from models.errors import ModelError
 from models.estimator import FloatArray, require_one_shape, within
 from models.runtimes.choice import BF16, INT8, PYTORCH, ROUNDED, Runner, open_runner, resolve_runtime
@@ -175,10 +175,7 @@ class LearnedEstimator:
         """
         height, width = images[0].shape
         bottom, right = -height % self.lattice, -width % self.lattice
-        (top, down), (left, across) = ((cut.start, cut.stop) for cut in kept)
-        margin = Sides(*(around >= self.halo for around in (top, height + bottom - down, left, width + right - across)))
-        top, left = top - margin.top * self.halo, left - margin.left * self.halo
-        down, across = down - margin.top * self.halo, across - margin.left * self.halo
+        margin, inside = around(kept, (height + bottom, width + right), self.halo)
         dates = torch.full((1,), len(images) - 2, device=self._device)
         spacing = torch.full((1,), self.spacing, device=self._device)
         pair = torch.stack([self._logarithm(image) for image in images[:2]])[None]
@@ -192,7 +189,7 @@ class LearnedEstimator:
         coherence, log_variance = self._network.answer(self._runner(margin)(features))
         del features
         sigma = (0.5 * log_variance).exp() * self._sigma_scale
-        result = torch.cat([coherence, sigma.clamp(max=1.0)], 1)[0, :, top:down, left:across]
+        result = torch.cat([coherence, sigma.clamp(max=1.0)], 1)[0, :, *inside]
         if not is_whole(pair):  # otherwise every share is 1
             both = torch.isfinite(pair[0, :, :height, :width]).all(0)
             share = box(both.float()[None], SURROUNDINGS)[:, *kept]

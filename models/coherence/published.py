@@ -10,7 +10,7 @@ from torch import nn
 from models.coherence.blocks import SIDE
 from models.coherence.ranges import HIGHEST_LOG, LOWEST_LOG
 from models.coherence.residual_unet import HALO, LATTICE
-from models.coherence.trim import WHOLE, Sides, cut_off
+from models.coherence.trim import WHOLE, Sides
 from models.decibels import DecibelRange
 from models.resunet import ResidualUNet
 
@@ -54,7 +54,7 @@ class PublishedNetwork(nn.Module):
 
     def trunk(self, features: torch.Tensor, margin: Sides = WHOLE) -> torch.Tensor:
         """The network up to both heads, before their sigmoids, less the halo; the mean is the first channel."""
-        return cut_off(self.network.heads(features), margin.times(self.halo))
+        return self.network.heads(features, margin, self.halo)
 
     @staticmethod
     def answer(leaving: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,12 +1,13 @@
 """The published Residual U-Net as an estimator, with weights that the user imported.
 
-Whole tiles with a halo, instead of the published patches: in tiles of 512 px every pixel is computed 2.4 times instead
-of 16 times, and tiles fit together without seams.
+Blocks with a halo, instead of the published patches: in blocks of 1024 px the multiplications are 1.24 times those of
+the pixels kept, instead of 16 times, and blocks fit together without seams.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -14,13 +15,14 @@ import torch
 from torch.nn import functional
 
 from models import weights
-from models.coherence.blocks import SIDE, blocks
+from models.coherence.blocks import SIDE, Window, blocks
 from models.coherence.device import resolve_device
 from models.coherence.spacing import PUBLISHED, nearest_spacing
+from models.coherence.trim import Sides, around
 from models.errors import ModelError
 from models.estimator import FloatArray, require_one_shape, within
 from models.resunet import ResidualUNet
-from models.runtimes.choice import BF16, PYTORCH, ROUNDED, open_runner, resolve_runtime
+from models.runtimes.choice import BF16, PYTORCH, ROUNDED, Runner, open_runner, require_exact, resolve_runtime
 from models.runtimes.eager import EagerRunner
 from models.runtimes.published import published_graph
 from models.tiling import blend_patches
@@ -98,11 +100,8 @@ class ResidualUNetEstimator:
             ) from None
         self._network.eval().to(self._device)
         self.runtime = resolve_runtime(runtime, self._device)
-        self._run = (
-            EagerRunner(self._network.heads, rounded=self.runtime == BF16)
-            if self.runtime in PYTORCH
-            else open_runner(self.runtime, published_graph(self._network))
-        )
+        require_exact(self.runtime)
+        self._runners: dict[Sides, Runner] = {}
         self.name = name
         self.version = f"{CODE_VERSION}-{imported.digest}{ROUNDED.get(self.runtime, '')}"
         self.halo = HALO
@@ -127,7 +126,7 @@ class ResidualUNetEstimator:
         images = _stacked(reference, secondary)
         coherence = np.empty(reference.shape, np.float32)
         for inner, outer, cut in blocks(images.shape[1:], HALO, BLOCK, margin):
-            coherence[inner] = self._predict(_padded(self._scaled(images[:, *outer])))[cut]
+            coherence[inner] = self._predict(_padded(self._scaled(images[:, *outer])), cut)
         maps = self._masked(coherence, images)
         return within(maps[0], margin), within(maps[1], margin)
 
@@ -138,18 +137,29 @@ class ResidualUNetEstimator:
         patch, stride = self._record.patch, self._record.stride
 
         def predict(part: FloatArray) -> FloatArray:
-            return self._predict(torch.from_numpy(part).to(self._device))
+            return self._predict(torch.from_numpy(part).to(self._device), (slice(0, patch), slice(0, patch)))
 
         return self._masked(blend_patches(scaled, predict, patch=patch, stride=stride), images)
 
     def _scaled(self, images: FloatArray) -> torch.Tensor:
         return filled(self._record.scale.scale(torch.from_numpy(images).to(self._device)))
 
-    def _predict(self, images: torch.Tensor) -> FloatArray:
-        """The mean head over scaled images of shape (2, height, width), sides multiples of 16."""
+    def _runner(self, margin: Sides) -> Runner:
+        """The network up to its heads for images with a halo on these sides, which its result lacks."""
+        if margin not in self._runners:
+            self._runners[margin] = (
+                EagerRunner(partial(self._network.heads, margin=margin, halo=HALO), rounded=self.runtime == BF16)
+                if self.runtime in PYTORCH
+                else open_runner(self.runtime, published_graph(self._network, margin, HALO))
+            )
+        return self._runners[margin]
+
+    def _predict(self, images: torch.Tensor, kept: Window) -> FloatArray:
+        """The mean head where it is kept, of scaled images of shape (2, height, width), sides multiples of 16."""
+        margin, inside = around(kept, (images.shape[1], images.shape[2]), HALO)
         with torch.inference_mode():
-            mean = torch.sigmoid(self._run(images[None])[:, :1])
-        coherence: FloatArray = mean[0, 0].cpu().numpy()
+            mean = torch.sigmoid(self._runner(margin)(images[None])[:, :1])
+        coherence: FloatArray = mean[0, 0, *inside].cpu().numpy()
         return coherence
 
     @staticmethod

@@ -16,6 +16,8 @@ from typing import NamedTuple
 
 import torch
 
+from models.coherence.blocks import Window
+
 BLOCK_REACH = 2
 """Cells that a residual block depends on around one: two 3x3 convolutions."""
 
@@ -36,6 +38,25 @@ class Sides(NamedTuple):
 
 WHOLE = Sides()
 """Nothing around what is kept."""
+
+
+def around(kept: Window, shape: tuple[int, int], halo: int) -> tuple[Sides, Window]:
+    """On which sides of a block there is a whole halo that isn't kept, and where what is kept lies without those.
+
+    Parameters
+    ----------
+    kept
+        Rows and columns of the block that are kept.
+    shape
+        Of the block, with what it is filled up with.
+    """
+    (top, bottom), (left, right) = ((cut.start, length - cut.stop) for cut, length in zip(kept, shape, strict=True))
+    sides = Sides(*(beside >= halo for beside in (top, bottom, left, right)))
+    rows, columns = (
+        slice(cut.start - halo * gone, cut.stop - halo * gone)
+        for cut, gone in zip(kept, (sides.top, sides.left), strict=True)
+    )
+    return sides, (rows, columns)
 
 
 @dataclass(frozen=True)
@@ -59,7 +80,7 @@ class Cuts:
     leaving: int
 
 
-def plan_cuts(encoder: Sequence[int], decoder: Sequence[int], margin: int) -> Cuts:
+def plan_cuts(encoder: Sequence[int], decoder: Sequence[int], margin: int, *, after_enlarging: int = 0) -> Cuts:
     """Where to cut a U-Net of residual blocks.
 
     Parameters
@@ -68,8 +89,11 @@ def plan_cuts(encoder: Sequence[int], decoder: Sequence[int], margin: int) -> Cu
         Residual blocks on each level; the decoder has one level fewer.
     margin
         Around what is kept, in cells of the finest level; a multiple of 2 for every level but the first.
+    after_enlarging
+        Cells that a convolution between an enlargement and the blocks of its level depends on around one, on the side
+        where it reaches furthest.
     """
-    wanted_coarse, wanted_entering = _wanted(encoder, decoder)
+    wanted_coarse, wanted_entering = _wanted(encoder, decoder, after_enlarging)
     levels = len(encoder)
     entering, given = [], []
     there = margin
@@ -87,11 +111,11 @@ def plan_cuts(encoder: Sequence[int], decoder: Sequence[int], margin: int) -> Cu
     return Cuts(tuple(entering), tuple(reversed(coarse)), tuple(reversed(skips)), there)
 
 
-def _wanted(encoder: Sequence[int], decoder: Sequence[int]) -> tuple[list[int], list[int]]:
+def _wanted(encoder: Sequence[int], decoder: Sequence[int], after_enlarging: int) -> tuple[list[int], list[int]]:
     """Cells around what is kept that matter: of what is enlarged onto each level; of what enters each encoder level."""
     coarse, need = [], 0
     for blocks in decoder:
-        need += BLOCK_REACH * blocks
+        need += BLOCK_REACH * blocks + after_enlarging
         need = need // 2 + 1  # a cell lies a quarter of a coarse cell inside its own, and mixes that and the next
         coarse.append(need)
     entering = []

@@ -78,16 +78,21 @@ def resolve_runtime(name: str, device: torch.device) -> str:
     return name
 
 
-def open_runner(name: str, graph: Graph) -> Runner:
-    """A graph, ready to run in a runtime other than PyTorch.
+def require_exact(name: str) -> None:
+    """Refuse a runtime whose rounding takes examples: only `models.coherence.learned` has some.
 
     Raises
     ------
     ModelError
-        The runtime rounds, which takes examples: only `models.coherence.learned` has some.
+        It is such a runtime.
     """
     if name == INT8:
         raise ModelError(f"runtime '{INT8}' knows no other networks than the default one's kind; choose runtime 'auto'")
+
+
+def open_runner(name: str, graph: Graph) -> Runner:
+    """A graph, ready to run in a runtime other than PyTorch; raises as `require_exact` does."""
+    require_exact(name)
     if name == "ncnn":
         from models.runtimes.ncnn_net import NcnnRunner
 

@@ -19,6 +19,8 @@ _FLOAT, _INT64 = 1, 7
 """Types of tensors."""
 _INT, _STRING, _INTS = 2, 3, 7
 """Types of attributes."""
+_CHANNELS = 8
+"""That stand together in ONNX Runtime's blocks on processors with AVX2."""
 _FAR = 2**31 - 1
 """Beyond the end of every axis."""
 _DOUBLE = "double"
@@ -27,8 +29,17 @@ _DOUBLE = "double"
 Attribute = int | str | Sequence[int]
 
 
-def onnx_bytes(graph: Graph) -> bytes:
-    """The graph as a serialised ONNX model; batch, height and width are open."""
+def onnx_bytes(graph: Graph, *, crop_by_convolution: bool = False) -> bytes:
+    """The graph as a serialised ONNX model; batch, height and width are open.
+
+    Parameters
+    ----------
+    crop_by_convolution
+        Whether crops are written as convolutions that pick one cell, where they can be. ONNX Runtime keeps channels in
+        blocks from one convolution to the next; a Slice makes it unpack them, and pack them again after it, and what
+        stands between is computed unpacked, slower. Values are the same.
+    """
+    widths = _widths(graph)
     nodes, tensors = [], [_tensor(_DOUBLE, np.array([1.0, 1.0, 2.0, 2.0], np.float32))]
     for layer in graph.layers:
         inner = f"{layer.name}_linear" if layer.rectified else layer.name
@@ -37,7 +48,11 @@ def onnx_bytes(graph: Graph) -> bytes:
             if values is not None:
                 entering.append(f"{layer.name}_{suffix}")
                 tensors.append(_tensor(entering[-1], values))
-        if layer.kind == "crop":
+        if layer.kind == "crop" and crop_by_convolution and _is_picked(layer, widths[layer.name]):
+            operator, attributes = "Conv", {"group": widths[layer.name], "dilations": _steps(layer)}
+            entering.append(f"{layer.name}_weight")
+            tensors.append(_tensor(entering[-1], _picking(layer, widths[layer.name])))
+        elif layer.kind == "crop":
             for suffix, integers in _slice(layer).items():
                 entering.append(f"{layer.name}_{suffix}")
                 tensors.append(_integers(entering[-1], integers))
@@ -91,6 +106,36 @@ def _slice(layer: Layer) -> dict[str, list[int]]:
     """Where a crop begins and ends, along which axes; ONNX counts from the end where a number is negative."""
     top, bottom, left, right = layer.cut
     return {"starts": [top, left], "ends": [-bottom or _FAR, -right or _FAR], "axes": [2, 3]}
+
+
+def _widths(graph: Graph) -> dict[str, int]:
+    """Channels of each layer's result."""
+    widths = {ENTRANCE: graph.channels}
+    for layer in graph.layers:
+        entering = [widths[name] for name in layer.inputs]
+        width = sum(entering) if layer.kind == "concat" else entering[0]
+        widths[layer.name] = width if layer.weight is None else layer.weight.shape[0]
+    return widths
+
+
+def _is_picked(layer: Layer, width: int) -> bool:
+    """Whether a convolution may stand for a crop: channels fill blocks, and its middle is the middle of both cuts."""
+    top, bottom, left, right = layer.cut
+    return width % _CHANNELS == 0 and all(0 in pair or pair[0] == pair[1] for pair in ((top, bottom), (left, right)))
+
+
+def _steps(layer: Layer) -> list[int]:
+    """Rows and columns from one weight to the next: as many as are cut off on a side."""
+    top, bottom, left, right = layer.cut
+    return [max(top, bottom, 1), max(left, right, 1)]
+
+
+def _picking(layer: Layer, width: int) -> FloatArray:
+    """Weights of 1, 2 or 3 rows and columns, by how many sides are cut; the one that counts is 1, all others are 0."""
+    top, bottom, left, right = (int(cells > 0) for cells in layer.cut)
+    weight = np.zeros((width, 1, 1 + top + bottom, 1 + left + right), np.float32)
+    weight[:, :, top, left] = 1.0
+    return weight
 
 
 def _integers(name: str, values: Sequence[int]) -> bytes:

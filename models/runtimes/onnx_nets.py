@@ -17,7 +17,8 @@ class OnnxRuntimeRunner:
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
-        self._session = onnxruntime.InferenceSession(onnx_bytes(graph), options, providers=["CPUExecutionProvider"])
+        model = onnx_bytes(graph, crop_by_convolution=True)
+        self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
     def __call__(self, features: torch.Tensor) -> torch.Tensor:
         """Result of the graph, shape (1, channels, height, width)."""

@@ -59,7 +59,9 @@ def main() -> None:
         for window, found in squares.items():
             cells = np.maximum(companions(truth, window) / area, 1.0)
             square = np.interp(np.log(cells), np.log(CELLS), floors) ** 2
-            found.append((square.mean(), square[at_edge].mean() if at_edge.any() else math.nan, square[~at_edge].mean()))
+            found.append(
+                (square.mean(), square[at_edge].mean() if at_edge.any() else math.nan, square[~at_edge].mean())
+            )
     rows = [
         (f"{window} px", *(f"{math.sqrt(value):.3f}" for value in np.nanmean(found, axis=0)))
         for window, found in squares.items()

@@ -81,7 +81,7 @@ def write_images(region: Region, folder: Path) -> None:
         day = FIRST + dt.timedelta(days=12 * number)
         image = (ground * rng.gamma(4.4, 1 / 4.4, ground.shape)).astype(np.float32)
         profile = {"driver": "GTiff", "height": height, "width": width, "count": 1, "dtype": "float32", "tiled": True}
-        profile |= {"crs": region.grid.crs.to_wkt(), "transform": region.grid.affine, "nodata": np.nan}
+        profile |= {"crs": str(region.grid.crs), "transform": region.grid.affine, "nodata": np.nan}
         with rasterio.open(folder / f"{day:%Y%m%d}_vv.tif", "w", **profile) as dataset:
             for row in range(0, height, GROUND):
                 strip = np.tile(image, (1, -(-width // GROUND)))[: height - row, :width]
