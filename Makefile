@@ -24,22 +24,25 @@ test: lint
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m tests.benchmarks.coherence
+	$(BIN)/python -m tests.benchmarks.layout_floor
+	$(BIN)/python -m tests.benchmarks.averaging
 	$(BIN)/python -m tests.benchmarks.registration
 	$(BIN)/python -m tests.benchmarks.amsterdam
 	$(BIN)/python -m tests.benchmarks.demo_region --pairs 2
 	$(BIN)/python -m tests.benchmarks.season
 	$(BIN)/python -m tests.benchmarks.change
 	$(BIN)/python -m tests.benchmarks.coverage
+	$(BIN)/python -m tests.benchmarks.runtime
+	$(BIN)/python -m tests.benchmarks.rounding
 	$(BIN)/python -m tests.benchmarks.infer_stage --passes 4 --rounds 2
-	$(BIN)/python -m tests.benchmarks.published_tiling --rounds 1
+	$(BIN)/python -m tests.benchmarks.published_tiling
+	$(BIN)/python -m tests.benchmarks.shares
+	$(BIN)/python -m tests.benchmarks.memory
 	$(BIN)/python -m tests.benchmarks.scale
 	$(BIN)/python -m tests.benchmarks.chaos
 	$(BIN)/python -m tests.benchmarks.ee_throughput
 	$(BIN)/python -m tests.benchmarks.ee_kills
 	$(BIN)/python -m tests.benchmarks.ee_faults
-	$(BIN)/python -m tests.benchmarks.runtime
-	$(BIN)/python -m tests.benchmarks.infer_stage
-	$(BIN)/python -m tests.benchmarks.published_tiling
 
 docs: $(VENV)/.installed
 	$(BIN)/python docs/generate.py

@@ -1,26 +1,26 @@
-"""Where the CPU time of a whole run goes: ``python -m tests.benchmarks.shares [REGION] [--workers N]``.
+"""Where the CPU time of a whole run goes: ``python -m tests.benchmarks.shares [REGION]``.
 
-`py-spy` looks at every process of `cohmap run` from outside, so many times a second, and notes the Python stack of each
-thread that is not waiting. A stack belongs to the innermost part of the program that is in it: reading a chunk while a
-COG is written counts as reading. On a busy machine a thread that waits for a core counts as one that has it; the
-shares stay what they are, the seconds don't, so only shares are told.
+`cohmap run` in this process, without workers, while a thread looks at all others fifty times a second: what CPU time
+each has spent since the last look belongs to the innermost part of the program that it is in. Reading a chunk while a COG
+is written counts as reading. Threads that libraries start by themselves have a row of their own.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import shutil
-import subprocess
 import sys
 import tempfile
-from collections import Counter
-from collections.abc import Iterable
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
+from types import FrameType
 
 from rich.console import Console
 
 from models.evaluate.tables import Table
+from pipeline.cli import main as cohmap
 
 REPORT = ["report", "plates", "figures", "quicklook", "truth", "catalog", "items", "sampling", "closeups", "summary"]
 PARTS = (
@@ -34,65 +34,86 @@ PARTS = (
     ("ledgers", ("pipeline/ledger", "pipeline/lines")),
     ("report and catalogue", tuple(f"pipeline/{name}" for name in REPORT)),
     ("other code of cohmap", ("pipeline/", "models/")),
-    ("imports", ("<frozen importlib",)),
-    ("Dask", ("/distributed/", "/dask/", "/tornado/")),
 )
 """What a path holds if the stack belongs to the part; of one frame the first counts."""
 ASKED = ("estimator", "simulator", "COG writing")
 ROOT = Path(__file__).parents[2]
 
 
-def part_of(frames: Iterable[str]) -> str:
-    """The part that a stack belongs to, given from the outermost frame to the innermost."""
-    innermost = list(frames)[::-1]
-    if any("<frozen importlib" in frame for frame in innermost):
+def part_of(files: Sequence[str]) -> str:
+    """The part that a stack belongs to, given the files of its frames from the innermost to the outermost."""
+    if any("<frozen importlib" in file for file in files):
         return "imports"
-    for frame in innermost:
+    for file in files:
         for name, paths in PARTS:
-            if any(path in frame for path in paths) and (name == "Dask" or str(ROOT) in frame):
+            if file.startswith(str(ROOT)) and any(path in file for path in paths):
                 return name
     return "other"
 
 
-def count(recorded: str) -> Counter[tuple[str, str]]:
-    """Samples by role of the process and part, from what py-spy recorded: stacks, and how often each was seen."""
-    found: Counter[tuple[str, str]] = Counter()
-    for line in recorded.splitlines():
-        stack, _, times = line.rpartition(" ")
-        frames = stack.split(";")
-        role = "worker" if "spawn_main" in stack else "client"
-        found[role, part_of(frames)] += int(times)
-    return found
+class Observer(threading.Thread):
+    """Adds up what threads spend, by part, until told to stop."""
+
+    def __init__(self, pause: float = 0.02) -> None:
+        super().__init__(daemon=True)
+        self.spent: defaultdict[str, float] = defaultdict(float)
+        self.all = 0.0
+        self._pause = pause
+        self._seen: dict[int, float] = {}
+        self._enough = threading.Event()
+
+    def run(self) -> None:
+        """Look, and look again."""
+        began = time.process_time()
+        while not self._enough.wait(self._pause):
+            for thread, frame in sys._current_frames().items():
+                if thread != self.ident:
+                    self._look(thread, frame)
+        mine = time.thread_time()
+        self.all = time.process_time() - began - mine
+        self.spent["threads of libraries"] = self.all - sum(self.spent.values())
+
+    def _look(self, thread: int, frame: FrameType | None) -> None:
+        try:
+            now = time.clock_gettime(time.pthread_getcpuclockid(thread))
+        except OSError:
+            return  # it has ended meanwhile
+        before, self._seen[thread] = self._seen.get(thread, 0.0), now
+        if now <= before:
+            return
+        files = []
+        while frame is not None:
+            files.append(frame.f_code.co_filename)
+            frame = frame.f_back
+        self.spent[part_of(files)] += now - before
+
+    def stop(self) -> None:
+        """Look no more; what was seen can then be read."""
+        self._enough.set()
+        self.join()
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("region", nargs="?", default="demo")
-    parser.add_argument("--workers", default="1")
-    parser.add_argument("--rate", default="25", help="looks a second")
-    arguments = parser.parse_args()
-    spy = shutil.which("py-spy", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
-    if spy is None:
-        raise SystemExit("py-spy is not installed; `pip install py-spy`")
-    with tempfile.TemporaryDirectory() as name:
-        recorded, output = Path(name) / "stacks", Path(name) / "out"
-        look = [spy, "record", "--subprocesses", "--nonblocking", "--full-filenames", "--rate", arguments.rate]
-        look += ["--format", "raw", "--output", str(recorded), "--"]
-        run = [sys.executable, "-m", "pipeline.cli", "run", arguments.region, "--output", str(output)]
-        before = os.times()
-        subprocess.run([*look, *run, "--workers", arguments.workers, "--quiet"], check=True, capture_output=True)
-        after = os.times()
-        samples = count(recorded.read_text())
-    spent = after.children_user + after.children_system - before.children_user - before.children_system
-    total = sum(samples.values())
-    rows = [(role, part, f"{times}", f"{100 * times / total:.1f} %") for (role, part), times in samples.most_common()]
-    asked = sum(times for (_, part), times in samples.items() if part in ASKED)
-    rows.append(("all", ", ".join(ASKED), f"{asked}", f"{100 * asked / total:.1f} %"))
-    title = (
-        f"cohmap run {arguments.region}, {arguments.workers} workers: {total} samples, {spent:.0f} CPU s with py-spy's"
-    )
-    Console().print(Table(title, ("process", "part", "samples", "share"), tuple(rows)).to_rich())
+    given = parser.parse_args()
+    observer = Observer()
+    with tempfile.TemporaryDirectory() as output:
+        observer.start()
+        sys.argv = ["cohmap", "run", given.region, "--output", output, "--workers", "0", "--quiet"]
+        try:
+            cohmap()
+        except SystemExit as end:
+            if end.code:
+                raise
+        observer.stop()
+    ranked = sorted(observer.spent.items(), key=lambda each: -each[1])
+    rows = [(part, f"{spent:.1f}", f"{spent / observer.all:.1%}") for part, spent in ranked]
+    asked = sum(observer.spent[part] for part in ASKED)
+    rows.append((", ".join(ASKED), f"{asked:.1f}", f"{asked / observer.all:.1%}"))
+    title = f"cohmap run {given.region}: {observer.all:.0f} CPU s"
+    Console().print(Table(title, ("part", "CPU s", "share"), tuple(rows)).to_rich())
 
 
 if __name__ == "__main__":
