@@ -69,7 +69,9 @@ def test_too_few_normal_pairs_are_no_ground_to_judge() -> None:
         design(pairs(4), Change(event=day(30)))
 
 
-def areas_of(changed: np.ndarray[tuple[int, int], np.dtype[np.bool_]], least: float = 0) -> list[Area]:
+def areas_of(
+    changed: np.ndarray[tuple[int, int], np.dtype[np.bool_]], least: float = 0, *, dropped_at_once: bool = True
+) -> list[Area]:
     """Areas of a map of 128 x 128 pixels, found in its four tiles."""
     region = make_region()
     value = np.arange(changed.size, dtype=np.float32).reshape(changed.shape)
@@ -77,7 +79,9 @@ def areas_of(changed: np.ndarray[tuple[int, int], np.dtype[np.bool_]], least: fl
     for tile in region.tiles:
         here = np.s_[tile.rows, tile.cols]
         dates = np.full(tile.shape, 1 + tile.col, np.int32)
-        found += find_areas(changed[here], region.window(tile), {"score": value[here]}, {"date": dates})
+        at_once = least if dropped_at_once else 0.0
+        window, values = region.window(tile), {"score": value[here]}
+        found += find_areas(changed[here], window, values, {"date": dates}, least_pixels=at_once)
     return join_areas(found, least)
 
 
@@ -102,6 +106,13 @@ def test_areas_that_meet_at_a_corner_are_two_and_small_ones_are_dropped() -> Non
     assert [area.pixels for area in areas_of(changed)] == [16, 16, 1]
     assert [area.pixels for area in areas_of(changed, least=2)] == [16, 16]
     assert areas_of(np.zeros((128, 128), np.bool_)) == []
+
+
+def test_what_a_tile_drops_at_once_would_have_been_dropped_when_joined() -> None:
+    changed = np.random.default_rng(3).random((128, 128)) < 0.4
+    early, late = (areas_of(changed, least=6, dropped_at_once=at_once) for at_once in (True, False))
+    assert len(early) > 50
+    assert early == late
 
 
 def test_points_come_from_csv_or_geojson(tmp_path: Path) -> None:

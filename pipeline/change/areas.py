@@ -33,11 +33,12 @@ SEEN_AGAIN = (PROVISIONAL_LOW, CONFIRMED_LOW, PROVISIONAL_HIGH, CONFIRMED_HIGH, 
 
 @dataclass(frozen=True)
 class AreaTask:
-    """One tile, for a worker: pixels whose p is at most this."""
+    """One tile, for a worker: pixels whose p is at most this, and how many of them make an area."""
 
     work: Work
     tile: Tile
     p: float
+    least_pixels: float
 
 
 def event_areas(task: AreaTask) -> list[Area]:
@@ -48,7 +49,8 @@ def event_areas(task: AreaTask) -> list[Area]:
         name: named[name] for name in ("score", "coherence_before", "coherence_across", "coherence_after", "recovery")
     }
     values["log_p"] = -np.log10(np.maximum(named["p"], 1e-300))
-    return find_areas(named["p"] <= task.p, task.work.region.window(task.tile), values)
+    window = task.work.region.window(task.tile)
+    return find_areas(named["p"] <= task.p, window, values, least_pixels=task.least_pixels)
 
 
 def monitor_areas(task: AreaTask) -> list[Area]:
@@ -57,7 +59,8 @@ def monitor_areas(task: AreaTask) -> list[Area]:
     changed = np.isin(state.status, SEEN_AGAIN)
     values = {"confidence": state.confidence, "peak": state.peak, "loss": state.loss, "detections": state.hits}
     classes = {"state": state.status, "date": state.first, "before": state.before}
-    return find_areas(changed, task.work.region.window(task.tile), values, classes)  # type: ignore[arg-type]
+    window = task.work.region.window(task.tile)
+    return find_areas(changed, window, values, classes, least_pixels=task.least_pixels)  # type: ignore[arg-type]
 
 
 def event_row(number: int, area: Area, work: Work, product: Product) -> dict[str, Any]:

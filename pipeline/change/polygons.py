@@ -55,6 +55,8 @@ def find_areas(
     window: GeoBox,
     values: Mapping[str, npt.NDArray[np.floating]],
     classes: Mapping[str, npt.NDArray[np.integer]] | None = None,
+    *,
+    least_pixels: float = 0.0,
 ) -> list[Area]:
     """The areas of one tile.
 
@@ -66,9 +68,17 @@ def find_areas(
         The tile's grid.
     values, classes
         Quantities to be summed up over each area, and to be counted by value; NaN is left out.
+    least_pixels
+        Smaller areas are left out at once where they don't reach the tile's side, beyond which they might go on: by far
+        the most are such, and whoever joins those of a thousand tiles shall not hold them all.
     """
     labels, count = ndimage.label(changed)
-    if not count:
+    sides = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
+    wanted = np.bincount(labels.ravel(), minlength=count + 1) >= least_pixels
+    wanted[sides] = True
+    wanted[0] = False
+    changed = wanted[labels]
+    if not changed.any():
         return []
     outlines: dict[int, BaseGeometry] = {
         int(label): shape(outline)
@@ -97,7 +107,7 @@ def find_areas(
             greatest={name: float(greatest[name][label]) for name in values},
             classes={name: counted[name][label] for name in counted},
         )
-        for label in range(1, count + 1)
+        for label in np.flatnonzero(wanted).tolist()
     ]
 
 

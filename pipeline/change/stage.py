@@ -159,13 +159,10 @@ def _monitor_tasks(
     ]
 
 
-def _collect(pool: Pool, tasks: list[AreaTask], find: Any, least_pixels: float) -> list[Area]:
-    found = [area for _, areas in pool.run(find, tasks) for area in areas]
-    return join_areas(found, least_pixels)
-
-
-def _least_pixels(work: Work, rule: Change) -> float:
-    return rule.minimum_hectares * 10_000 / work.region.config.grid.spacing**2
+def _collect(pool: Pool, find: Any, work: Work, tiles: Sequence[Tile], p: float, rule: Change) -> list[Area]:
+    least = rule.minimum_hectares * 10_000 / work.region.config.grid.spacing**2
+    tasks = (AreaTask(work, tile, p, least) for tile in tiles)
+    return join_areas([area for _, areas in pool.run(find, tasks) for area in areas], least)
 
 
 def _finish_event(
@@ -184,10 +181,7 @@ def _finish_event(
         where, what = (ledger.get(f"{work.name}/{tile.key}") or {})["p"]
         counts[where] += np.asarray(what, dtype=np.int64)
     believed = discovery_threshold(counts, rule.false_discovery_rate)
-    areas = [
-        _collect(pool, [AreaTask(work, tile, p) for tile in tiles], event_areas, _least_pixels(work, rule))
-        for p in (rule.false_alarm_rate, believed)
-    ]
+    areas = [_collect(pool, event_areas, work, tiles, p, rule) for p in (rule.false_alarm_rate, believed)]
     score, mask = event_products(maps, work)
     bulk = bulks[work.design.tests[0].visit.id]
     facts = {
@@ -218,7 +212,7 @@ def _finish_monitor(
     at: list[Place],
     pool: Pool,
 ) -> list[Product]:
-    areas = _collect(pool, [AreaTask(work, tile, 0.0) for tile in tiles], monitor_areas, _least_pixels(work, rule))
+    areas = _collect(pool, monitor_areas, work, tiles, 0.0, rule)
     score, state = monitor_products(maps, work)
     facts = {
         "monitored_passes": len(work.design.tests),

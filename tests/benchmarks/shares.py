@@ -1,8 +1,8 @@
 """Where the CPU time of a whole run goes: ``python -m tests.benchmarks.shares [REGION]``.
 
 `cohmap run` in this process, without workers, while a thread looks at all others fifty times a second: what CPU time
-each has spent since the last look belongs to the innermost part of the program that it is in. Reading a chunk while a COG
-is written counts as reading. Threads that libraries start by themselves have a row of their own.
+each has spent since the last look belongs to the innermost part of the program that it is in. Reading a chunk while a
+COG is written counts as reading. Threads that libraries start by themselves have a row of their own.
 """
 
 from __future__ import annotations
