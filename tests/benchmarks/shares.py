@@ -65,13 +65,18 @@ class Observer(threading.Thread):
     def run(self) -> None:
         """Look, and look again."""
         began = time.process_time()
+        self._look_at_all()
+        self.spent.clear()  # what was spent before
         while not self._enough.wait(self._pause):
-            for thread, frame in sys._current_frames().items():
-                if thread != self.ident:
-                    self._look(thread, frame)
+            self._look_at_all()
         mine = time.thread_time()
         self.all = time.process_time() - began - mine
         self.spent["threads of libraries"] = self.all - sum(self.spent.values())
+
+    def _look_at_all(self) -> None:
+        for thread, frame in sys._current_frames().items():
+            if thread != self.ident:
+                self._look(thread, frame)
 
     def _look(self, thread: int, frame: FrameType | None) -> None:
         try:
