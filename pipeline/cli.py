@@ -267,9 +267,6 @@ def estimate(
             device=device.value,
             runtime=runtime.value,
         )
-    except ModelError as error:
-        raise CohmapError(str(error)) from None
-    try:
         written = estimate_files(
             reference, secondary, output, chosen, units.value, terminal, context or [], device.value
         )

@@ -1,4 +1,4 @@
-"""A coherence network of few channels whose every weight matters, as after training, without training it."""
+"""Coherence networks for tests: one of few channels whose every weight matters, and the one that is shipped."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from models import registry
+from models.coherence.learned import LearnedEstimator
 from models.coherence.network import CoherenceNetwork, Layout, Weights
 
 SMALL = Layout((8, 12, 16), (1, 1, 2), (1, 1))
@@ -44,3 +46,10 @@ def shown(
     deviation = torch.rand(1, 1, height, width, generator=generator) * (dates > 1)
     context = torch.cat([mean, deviation], 1) * (dates > 0)
     return images, context, torch.tensor([dates]), torch.tensor([10.0])
+
+
+def shipped_network(runtime: str = "auto") -> LearnedEstimator:
+    """The default estimator on the CPU, known to be a network."""
+    estimator = registry.get(device="cpu", runtime=runtime)
+    assert isinstance(estimator, LearnedEstimator)
+    return estimator

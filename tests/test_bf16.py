@@ -18,13 +18,12 @@ from models.runtimes.choice import BF16, resolve_runtime
 from models.runtimes.eager import EagerRunner
 from models.simulate.draw import Recipe, draw
 from tests.keras_files import SMALL, random_network
+from tests.small_network import shipped_network
 
 
 @pytest.fixture(scope="module")
 def rounded() -> LearnedEstimator:
-    estimator = registry.get(device="cpu", runtime=BF16)
-    assert isinstance(estimator, LearnedEstimator)
-    return estimator
+    return shipped_network(BF16)
 
 
 @pytest.fixture(scope="module")

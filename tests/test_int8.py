@@ -17,16 +17,14 @@ from models.estimator import FloatArray, within
 from models.runtimes.choice import INT8, is_installed
 from models.runtimes.int8 import quantised_bytes
 from models.simulate.draw import Recipe, draw
-from tests.small_network import SMALL, small_network
+from tests.small_network import SMALL, shipped_network, small_network
 
 pytestmark = pytest.mark.skipif(not is_installed(INT8), reason="onnx is not installed")
 
 
 @pytest.fixture(scope="module")
 def rounded() -> LearnedEstimator:
-    estimator = registry.get(device="cpu", runtime=INT8)
-    assert isinstance(estimator, LearnedEstimator)
-    return estimator
+    return shipped_network(INT8)
 
 
 @pytest.fixture(scope="module")

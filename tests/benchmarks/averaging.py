@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import math
 from collections import defaultdict
-from collections.abc import Callable
 
 import numpy as np
 from rich.console import Console
@@ -24,8 +23,6 @@ from models.evaluate.tables import Table
 from models.simulate.draw import draw
 
 SEED = 800_001
-
-Turn = Callable[[FloatArray], FloatArray]
 
 
 def turned(estimator: Estimator, images: list[FloatArray]) -> FloatArray:
@@ -58,7 +55,7 @@ def main() -> None:
             answers = [each.estimate(images[0], images[1], images[2:])[0] for each in estimators]
             ways = {"as it is": answers[0], "sixteen orientations and orders": turned(estimators[0], images)}
             if len(answers) > 1:
-                ways |= {f"weights {number}": answer for number, answer in enumerate(answers[1:], 2)}
+                ways |= {f"weights {place}": answer for place, answer in enumerate(answers[1:], 2)}
                 ways["mean of all weights"] = np.mean(answers, axis=0)
             for name, answer in ways.items():
                 squares[name, dates].append(float(np.nanmean((answer - sample.coherence) ** 2)))

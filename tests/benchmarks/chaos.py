@@ -26,6 +26,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.archive_files import region_file, write_archive
+from tests.benchmarks.processes import members
 from tests.test_resume import ROOT, require_whole, results
 
 VICTIMS = ("worker", "command", "all")
@@ -82,7 +83,7 @@ class Run:
             self.process.kill()
         self.process.wait()
         end = time.monotonic() + PATIENCE
-        while _members(self.process.pid) and time.monotonic() < end:
+        while members(self.process.pid) and time.monotonic() < end:
             time.sleep(0.05)
         return victim
 
@@ -97,22 +98,9 @@ def _kill(process: int) -> None:
         os.kill(process, signal.SIGKILL)
 
 
-def _members(session: int) -> list[int]:
-    """Processes of a session."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[3]) == session and fields[0] != "Z":
-            found.append(int(stat.parent.name))
-    return found
-
-
 def _workers(session: int) -> list[int]:
     """Worker processes of the command's cluster."""
-    return [process for process in _members(session) if process != session and "spawn_main" in _command(process)]
+    return [process for process in members(session) if process != session and "spawn_main" in _command(process)]
 
 
 def _command(process: int) -> str:

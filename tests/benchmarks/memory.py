@@ -24,6 +24,7 @@ from rich.console import Console
 from models.evaluate.tables import Table
 from pipeline.config import parse
 from pipeline.region import Region, read_area
+from tests.benchmarks.processes import members
 
 STAGES = ("export", "infer", "mosaic", "change", "report")
 TILE = 256
@@ -97,33 +98,20 @@ def region_of(path: Path) -> Region:
 def peaks(command: list[str]) -> dict[str, float]:
     """MiB that the command's own process, and the largest of its workers, held at most."""
     found = {"client": 0.0, "worker": 0.0}
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
-        while process.poll() is None:
-            for member in (process.pid, *offspring(process.pid)):
-                role = "client" if member == process.pid else "worker"
-                found[role] = max(found[role], highest(member))
-            time.sleep(0.2)
+    with subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        try:
+            while process.poll() is None:
+                for member in members(process.pid):
+                    role = "client" if member == process.pid else "worker"
+                    found[role] = max(found[role], highest(member))
+                time.sleep(0.2)
+        finally:
+            process.terminate()  # Ctrl-C doesn't reach a session of its own; nothing where it has ended
         said = process.stderr.read() if process.stderr else ""
     if process.returncode:
         raise RuntimeError(f"{' '.join(command)} failed: {said}")
-    return found
-
-
-def offspring(root: int) -> list[int]:
-    """All processes that a process has started, and those they have."""
-    parents: dict[int, list[int]] = {}
-    for entry in (path.name for path in Path("/proc").iterdir()):
-        if entry.isdecimal():
-            try:
-                after_name = Path(f"/proc/{entry}/stat").read_text().rpartition(")")[2].split()
-            except OSError:
-                continue  # it has ended meanwhile
-            parents.setdefault(int(after_name[1]), []).append(int(entry))
-    found, left = [], [root]
-    while left:
-        children = parents.get(left.pop(), [])
-        found += children
-        left += children
     return found
 
 

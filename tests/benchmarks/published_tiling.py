@@ -21,7 +21,6 @@ import numpy as np
 import torch
 from rich.console import Console
 
-from models import registry
 from models.coherence.graphs import trunk_graph
 from models.coherence.learned import LearnedEstimator
 from models.coherence.network import Layout, Weights
@@ -33,6 +32,7 @@ from models.runtimes.choice import EXACT, Runner, is_installed, open_runner
 from models.tiling import PATCH, STRIDE, blend_patches
 from tests.benchmarks.runtime import speckle, take_turns, timed
 from tests.keras_files import random_network
+from tests.small_network import shipped_network
 
 PATCHED = 320
 """Side of the image that is estimated by patches."""
@@ -73,8 +73,7 @@ def costs(network: PublishedNetwork, whole: dict[str, LearnedEstimator], rounds:
         run = network.trunk if name == "torch" else open_runner(name, trunk_graph(network))
         contenders[f"patches, {name}"] = timed(partial(by_patches, network, run, small))
         kept[f"patches, {name}"] = PATCHES * STRIDE**2
-    default = registry.get(device="cpu")
-    assert isinstance(default, LearnedEstimator)
+    default = shipped_network()
     for name, estimator in [*whole.items(), (f"our default estimator, {default.runtime}", default)]:
         side = estimator._network.side
         large = speckle(side + 2 * estimator.halo, 2)
