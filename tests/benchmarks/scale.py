@@ -3,7 +3,8 @@
 - overhead: dummy tiles through the pool, per worker.
 - region: the real `infer` over a region of 10,000 and of 100,000 tiles of 256 px whose images are never read: workers
   answer at once. Memory of client and scheduler (one process), time per tile, and the time to find all of it done.
-- workers: dummy tiles of 0.1 CPU-seconds on one worker and on two, in turns.
+- workers: dummy tiles of 0.1 CPU-seconds, and blocks of 1024 px estimated by the default network from images in memory,
+  on one worker and on two, in turns.
 - cog: products beside GDAL's own COG driver on the same pixels.
 
 Without arguments all of it, some ten minutes on two free cores. Load of the machine is printed: read the figures by it.
@@ -20,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,8 @@ import rasterio.shutil
 from rasterio.transform import from_origin
 from rich.console import Console
 
+from models import registry
+from models.estimator import Estimator, FloatArray
 from models.evaluate.tables import Table
 from pipeline import compute, cube, infer
 from pipeline.compute import Pool
@@ -178,24 +182,43 @@ def heavy(seconds: float) -> float:
     return float(matrix[0, 0])
 
 
-def two_against_one(rounds: int = 3, count: int = 80, seconds: float = 0.1) -> Table:
-    """Dummy tiles on one worker and on two, in turns; the machine is the same for both."""
-    walls: dict[int, list[float]] = {1: [], 2: []}
+@lru_cache(maxsize=1)
+def ready(side: int) -> tuple[Estimator, list[FloatArray]]:
+    """The default estimator and a pair of images with its halo, of this process."""
+    estimator, rng = registry.get(device="cpu"), np.random.default_rng(1)
+    outer = side + 2 * estimator.halo
+    return estimator, [rng.gamma(4.4, 1 / 4.4, (outer, outer)).astype(np.float32) for _ in range(2)]
+
+
+def estimated(side: int) -> float:
+    """One pair of this size, estimated; the mean coherence."""
+    estimator, images = ready(side)
+    return float(estimator.estimate(images[0], images[1], margin=estimator.halo)[0].mean())
+
+
+def two_against_one(rounds: int = 5) -> Table:
+    """Tasks on one worker and on two, in turns; the machine is the same for both."""
+    kinds: dict[str, tuple[Callable[[Any], float], list[Any]]] = {
+        "80 dummies of 0.1 CPU-seconds": (heavy, [0.1] * 80),
+        "24 estimates of 1024 px": (estimated, [1024] * 24),
+    }
+    rows: list[tuple[str, ...]] = []
+    ratios: dict[str, list[float]] = {name: [] for name in kinds}
     with Pool(1) as one, Pool(2) as two:
-        pools = {1: one, 2: two}
-        for pool in pools.values():
-            list(pool.run(heavy, [0.01] * 8))
-        for _ in range(rounds):
-            for workers, pool in pools.items():
-                begin = time.perf_counter()
-                list(pool.run(heavy, [seconds] * count))
-                walls[workers].append(time.perf_counter() - begin)
-    ratios = [one / two for one, two in zip(walls[1], walls[2], strict=True)]
-    rows = [
-        (*(f"{wall:.1f}" for wall in pair), f"{pair[0] / pair[1]:.2f}") for pair in zip(*walls.values(), strict=True)
-    ]
-    title = f"{count} tiles of {seconds} CPU-seconds, median ratio {statistics.median(ratios):.2f}"
-    return Table(title, ("one worker, wall s", "two workers, wall s", "ratio"), tuple(rows))
+        for name, (function, tasks) in kinds.items():
+            for pool in (one, two):
+                list(pool.run(function, tasks[:8]))  # starts the workers, and loads what they need
+            for _ in range(rounds):
+                walls = []
+                for pool in (one, two):
+                    begin = time.perf_counter()
+                    list(pool.run(function, tasks))
+                    walls.append(time.perf_counter() - begin)
+                ratios[name].append(walls[0] / walls[1])
+                rows.append((name, *(f"{wall:.1f}" for wall in walls), f"{ratios[name][-1]:.2f}"))
+    medians = ", ".join(f"{name}: {statistics.median(each):.2f}" for name, each in ratios.items())
+    title = f"Two workers against one, median ratios: {medians}"
+    return Table(title, ("tasks", "one worker, wall s", "two workers, wall s", "ratio"), tuple(rows))
 
 
 def cog(side: int = 4096, rounds: int = 3) -> Table:
