@@ -1,7 +1,7 @@
 """Memory of a whole run on a region and on one ten times as large: ``python -m tests.benchmarks.memory``.
 
 Each stage is a command in a process of its own, as a user gives it, with one worker, on GeoTIFFs of simulated speckle
-and with a windowed estimator: which one is not the question. From outside, the most memory that each process of the
+and with a windowed estimator unless another is named. From outside, the most memory that each process of the
 command ever held (``VmHWM`` of Linux, which unlike ``ru_maxrss`` begins anew with each program) is asked for five times
 a second.
 """
@@ -54,20 +54,20 @@ polarisations = ["VV"]
 [pairs]
 mode = "chain"
 [estimator]
-name = "log-correlation"
+name = "{estimator}"
 [change]
 event = 2023-02-10
 """
 
 
-def region_file(folder: Path, rows: int, cols: int) -> Path:
+def region_file(folder: Path, rows: int, cols: int, estimator: str) -> Path:
     """A region about so many tiles high and wide, with its images."""
     south, west = 48.0, 9.0
     metres = TILE * 10.0
     north, east = south + rows * metres / 111_200 * 0.94, west + cols * metres / 74_600 * 0.94
     path = folder / f"r{rows}x{cols}.toml"
     box = {"west": west, "south": south, "east": round(east, 5), "north": round(north, 5)}
-    path.write_text(REGION.format(name=path.stem, tile=TILE, **box))
+    path.write_text(REGION.format(name=path.stem, tile=TILE, estimator=estimator, **box))
     write_images(region_of(path), folder / f"{path.stem}-images")
     return path
 
@@ -129,13 +129,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--small", type=int, nargs=2, default=(9, 11), help="rows and columns of tiles of one region")
     parser.add_argument("--large", type=int, nargs=2, default=(30, 34), help="rows and columns of tiles of the other")
+    parser.add_argument("--estimator", default="log-correlation")
     parser.add_argument("--stages", nargs="+", default=STAGES, choices=STAGES, help="stages shown")
     arguments = parser.parse_args()
     seen: list[dict[str, dict[str, float]]] = []
     sizes = []
     with tempfile.TemporaryDirectory() as name:
         for rows, cols in (arguments.small, arguments.large):
-            region = region_file(Path(name), rows, cols)
+            region = region_file(Path(name), rows, cols, arguments.estimator)
             sizes.append(len(region_of(region).tiles))
             output = Path(name) / region.stem
             seen.append({})

@@ -1,6 +1,6 @@
 """What a runtime that rounds costs in accuracy: ``python -m tests.benchmarks.rounding [--runtime torch-bf16]``.
 
-Beside float32 in PyTorch on the first scenes of the set *matched* (simulated, 256 px), registered as users' images are.
+Beside float32 in PyTorch on the first scenes of a set (simulated, 256 px), registered as users' images are.
 Scored, never tuned on.
 """
 
@@ -17,7 +17,7 @@ from rich.console import Console
 from models import registry
 from models.estimator import FloatArray
 from models.evaluate.contenders import registered
-from models.evaluate.sets import FIRST_SEED, choose
+from models.evaluate.sets import FIRST_SEED, SceneSet, choose
 from models.evaluate.tables import Table
 from models.runtimes.choice import BF16, ROUNDED
 from models.simulate.draw import draw
@@ -25,11 +25,10 @@ from models.simulate.draw import draw
 SIZE = 256
 
 
-def compare(runtime: str, contexts: int, scenes: int) -> Sequence[str]:
+def compare(runtime: str, chosen: SceneSet, contexts: int, scenes: int) -> Sequence[str]:
     """RMSE and coverage of both, and how far apart they are."""
-    (chosen,) = choose(["matched"])
-    recipe = chosen.sized(SIZE, contexts).recipe
-    exact, rounded = (registry.get(device="cpu", runtime=name) for name in ("torch", runtime))
+    recipe, spacing = chosen.sized(SIZE, contexts).recipe, chosen.product.spacing
+    exact, rounded = (registry.get(device="cpu", spacing=spacing, runtime=each) for each in ("torch", runtime))
     squares: list[list[float]] = [[], []]
     within: list[list[float]] = [[], []]
     apart: list[list[FloatArray]] = [[], []]
@@ -47,19 +46,21 @@ def compare(runtime: str, contexts: int, scenes: int) -> Sequence[str]:
     rmse = [f"{np.sqrt(np.mean(each)):.4f}" for each in squares]
     covered = [f"{np.mean(each):.1%}" for each in within]
     far = [f"{np.mean(each):.5f}, {np.max(each):.4f}" for each in map(np.concatenate, apart)]
-    return str(contexts), *rmse, *covered, *far
+    return chosen.name, str(contexts), *rmse, *covered, *far
 
 
 def main() -> None:
     """Measure, print, and write markdown."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runtime", choices=tuple(ROUNDED), default=BF16)
+    parser.add_argument("--sets", default="matched", help="with commas between; empty for all")
     parser.add_argument("--scenes", type=int, default=12)
     parser.add_argument("--output", type=Path, default=Path("out/benchmark"))
     given = parser.parse_args()
     torch.set_num_threads(1)
-    headings = ("further dates", "RMSE float32", "rounded", "in 1 sigma float32", "rounded")
-    rows = tuple(tuple(compare(given.runtime, contexts, given.scenes)) for contexts in (0, 4))
+    sets = choose([name for name in given.sets.split(",") if name])
+    headings = ("set", "further dates", "RMSE float32", "rounded", "in 1 sigma float32", "rounded")
+    rows = tuple(tuple(compare(given.runtime, each, dates, given.scenes)) for each in sets for dates in (0, 4))
     title = f"{given.runtime} beside float32, {given.scenes} scenes of {SIZE} px, simulated; differences mean, at most"
     table = Table(title, (*headings, "coherence differs", "sigma differs"), rows)
     Console().print(table.to_rich())
