@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import re
 import socket
 import subprocess
 import sys
@@ -54,6 +56,44 @@ def scheduler_with_workers(folder: Path, workers: int) -> Iterator[str]:
         yield address
 
 
+SBATCH = """#!/bin/sh
+cp "$1" "$JOBS/script"  # the file is gone in a moment
+setsid sh "$JOBS/script" > "$JOBS/log" 2>&1 &
+echo "Submitted batch job $!"
+"""
+SCANCEL = """#!/bin/sh
+for job in "$@"; do kill -- "-$job" && echo "$job" >> "$JOBS/cancelled"; done
+"""
+
+
+@contextlib.contextmanager
+def slurm_cluster(folder: Path, *, processes: int) -> Iterator[str]:
+    """The recipe of docs/cluster.md where `sbatch` starts jobs on this machine; ended as its user ends it."""
+    page = (ROOT / "docs" / "cluster.md").read_text()
+    (recipe,) = re.findall(r"```python\n(from dask_jobqueue.*?)```", page, flags=re.DOTALL)
+    fewer, changed = re.subn(r"(cores|processes)=\d+", rf"\1={processes}", recipe)
+    assert changed == 2
+    for name, text in (("sbatch", SBATCH), ("scancel", SCANCEL)):
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o755)
+    there = os.environ | {"PATH": f"{folder}:{os.environ['PATH']}", "JOBS": str(folder)}
+    process = subprocess.Popen(
+        [sys.executable, "-c", fewer], cwd=folder, env=there, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        address = process.stdout.readline().strip()
+        from distributed import Client
+
+        with Client(address, timeout=30) as client:
+            client.wait_for_workers(processes, timeout=60)
+        yield address
+    finally:
+        with process, contextlib.ExitStack() as stack:
+            stack.callback(process.kill)
+            process.communicate("\n", timeout=60)
+
+
 @pytest.fixture(scope="module")
 def region(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("scheduler")
@@ -77,3 +117,10 @@ def test_a_scheduler_by_address_makes_the_same_maps(region: Path, alone: dict[st
     with scheduler_with_workers(tmp_path, workers=2) as address:
         cohmap("run", str(region), "--output", str(tmp_path / "out"), "--scheduler", address, "--quiet")
     assert maps(tmp_path / "out") == alone
+
+
+def test_the_recipe_for_slurm_makes_the_same_maps(region: Path, alone: dict[str, bytes], tmp_path: Path) -> None:
+    with slurm_cluster(tmp_path, processes=2) as address:
+        cohmap("run", str(region), "--output", str(tmp_path / "out"), "--scheduler", address, "--quiet")
+    assert maps(tmp_path / "out") == alone
+    assert (tmp_path / "cancelled").read_text()
