@@ -47,12 +47,9 @@ def run_training(name: str, output: Path, terminal: Terminal, device: str) -> Pa
     from models.train.finish import finish
     from models.train.loop import HISTORY, train
     from models.train.supply import prepare
-    from models.train.teacher import find_teacher
 
     try:
         config = read_config(recipe(name))
-        if config.teacher is not None:
-            find_teacher(config.teacher)  # now, not when all examples are simulated
         output.mkdir(parents=True, exist_ok=True)
         with sigterm_is_ctrl_c(), lock(Folder(str(output))), explain_full_disk(Folder(str(output))):
             _show(prepare(config, output), terminal)

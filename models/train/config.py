@@ -91,11 +91,6 @@ class TrainConfig(Table):
     average: float = Field(0.998, ge=0, lt=1, description="decay of the moving average of the weights (EMA)")
     validation_scenes: int = Field(32, ge=1)
     validate_every: int = Field(1000, ge=1, description="steps; a checkpoint is written then too")
-    teacher: str | None = Field(
-        None,
-        exclude_if=lambda teacher: teacher is None,  # a run goes on only with the settings it began with
-        description="shipped weights by name, or a file: their estimates are learned beside the truth",
-    )
     pool: PoolSettings = PoolSettings()
     network: NetworkSettings = NetworkSettings()
 

@@ -22,7 +22,6 @@ from models.train.config import TrainConfig
 from models.train.loss import regression_loss
 from models.train.networks import build, predict
 from models.train.supply import Supply, kept_aside
-from models.train.teacher import Teacher
 from models.train.validate import Validation, validate
 
 HISTORY = "history.jsonl"
@@ -69,7 +68,6 @@ def train(config: TrainConfig, output: Path, *, device: str = "auto") -> Iterato
     torch.manual_seed(config.seed)
     where = resolve_device(device)
     network = build(config.network).to(where)
-    teacher = None if config.teacher is None else Teacher(config.teacher, where)
     optimizer = torch.optim.AdamW(network.parameters(), lr=config.rate, weight_decay=config.decay)
     by = checkpoint.fingerprint(config.model_dump_json())
     resumed = checkpoint.load(output, network, optimizer, by)
@@ -91,8 +89,7 @@ def train(config: TrainConfig, output: Path, *, device: str = "auto") -> Iterato
                 group["lr"] = rate_at(config, step)
             with precision:
                 coherence, log_variance = predict(network, *batch.shown)
-                taught = None if teacher is None else teacher.coherence(batch)
-            loss = regression_loss(coherence, log_variance, batch.coherence, taught)
+            loss = regression_loss(coherence, log_variance, batch.coherence)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             nn.utils.clip_grad_norm_(network.parameters(), 1.0)
