@@ -255,6 +255,8 @@ def describe_grid(grid: GeoBox, tile: int) -> dict[str, Any]:
 
 
 def _write_coordinates(group: zarr.Group, grid: GeoBox) -> None:
+    if all(name in group for name in ("y", "x", "spatial_ref")):
+        return
     from odc.geo.xr import xr_coords
 
     coords = xr_coords(grid)
