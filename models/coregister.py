@@ -65,6 +65,27 @@ class Shift:
 NO_SHIFT = Shift(0.0, 0.0, 0.0)
 
 
+@dataclass(frozen=True)
+class HighPassed:
+    """An image ready to be compared with any number of others of its shape.
+
+    Attributes
+    ----------
+    there
+        Where it has data, shape (height, width).
+    spectrum
+        Half the spectrum of its high-passed logarithm.
+    """
+
+    there: npt.NDArray[np.bool_]
+    spectrum: npt.NDArray[np.complex128]
+
+
+def high_passed(image: FloatArray) -> HighPassed:
+    """What `shift_between` needs of an image, shape (height, width), linear power, NaN where there is no data."""
+    return HighPassed(image > 0, fft.rfft2(_filtered(image), _padded(image.shape)))  # not above 0 where it is NaN
+
+
 def estimate_shift(reference: FloatArray, secondary: FloatArray, *, max_shift: int = 8) -> Shift:
     """Shift of one tile of the secondary against the reference.
 
@@ -90,13 +111,18 @@ def estimate_shift(reference: FloatArray, secondary: FloatArray, *, max_shift: i
         raise ModelError(
             f"a shift is estimated between two images of one shape, not {reference.shape} and {secondary.shape}"
         )
-    background = min(4 * max_shift, min(reference.shape) // 4)
-    shared = np.count_nonzero((reference > 0) & (secondary > 0))  # false for NaN
+    return shift_between(high_passed(reference), high_passed(secondary), max_shift=max_shift)
+
+
+def shift_between(reference: HighPassed, secondary: HighPassed, *, max_shift: int = 8) -> Shift:
+    """`estimate_shift` of images that are compared more than once."""
+    sides = reference.there.shape
+    background = min(4 * max_shift, min(sides) // 4)
+    shared = np.count_nonzero(reference.there & secondary.there)
     if background <= max_shift or shared < LEAST_PIXELS:
         return NO_SHIFT
-    x, y = _filtered(reference), _filtered(secondary)
-    shape = [fft.next_fast_len(side, real=True) for side in reference.shape]
-    cross = np.conj(fft.rfft2(x, shape)) * fft.rfft2(y, shape)
+    shape = _padded(sides)
+    cross = np.conj(reference.spectrum) * secondary.spectrum
     around = np.roll(fft.irfft2(cross, shape), (background, background), (0, 1))
     around = around[: 2 * background + 1, : 2 * background + 1]
     middle = float(np.median(around))
@@ -108,6 +134,11 @@ def estimate_shift(reference: FloatArray, secondary: FloatArray, *, max_shift: i
     quality = (float(searched[peak]) - middle) / deviation
     dy, dx = _refined(cross, shape, (int(peak[0]) - max_shift, int(peak[1]) - max_shift))
     return Shift(dy, dx, quality)
+
+
+def _padded(sides: Sequence[int]) -> list[int]:
+    """Sides that transform fast."""
+    return [fft.next_fast_len(side, real=True) for side in sides]
 
 
 def _filtered(image: FloatArray) -> DoubleArray:

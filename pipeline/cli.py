@@ -1,4 +1,7 @@
-"""The `cohmap` command: one subcommand a stage, each resumable and usable alone."""
+"""The `cohmap` command: one subcommand a stage, each resumable and usable alone.
+
+Light to import, as all of `pipeline.cli_*`: help and a mistyped command wait for no library that a stage would need.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +18,8 @@ import typer
 
 from pipeline import __version__, cli_coverage, cli_models, cli_season, cli_slc, cli_tasks, cli_view, cli_weights
 from pipeline.clusters import available_cores
-from pipeline.console import Terminal, show_plan
+from pipeline.console import Terminal
 from pipeline.errors import CohmapError, Stopped
-from pipeline.estimator import measure_rate, open_estimator
 from pipeline.job import open_job, output_folder
 from pipeline.options import (
     Device,
@@ -32,8 +34,6 @@ from pipeline.options import (
     SourcePath,
     Workers,
 )
-from pipeline.plan import PLAN
-from pipeline.region import open_region, shipped
 
 app = typer.Typer(
     name="cohmap",
@@ -104,7 +104,10 @@ def plan(
     quiet: Quiet = False,
 ) -> None:
     """Say which passes, pairs and tiles a run would take, and what they cost; nothing is downloaded."""
+    from pipeline.estimator import measure_rate, open_estimator
+    from pipeline.plan import PLAN
     from pipeline.plan_picture import PICTURE, draw_plan
+    from pipeline.plan_table import show_plan
 
     silent = quiet or as_json
     with open_job(region, output, workers=workers, quiet=silent, source_path=source_path, project=project) as job:
@@ -222,6 +225,7 @@ def show_map(
     """Look at the maps in the browser, over each other; needs `pip install 'cohmap[map]'`."""
     from pipeline.map.notebook import serve, voila_command, write_notebook
     from pipeline.map.viewer import require_extra
+    from pipeline.region import open_region
 
     if before:
         require_extra("ipyleaflet", "ipywidgets")
@@ -281,6 +285,8 @@ def estimate(
 def regions() -> None:
     """List the regions there are."""
     from rich.table import Column, Table
+
+    from pipeline.region import open_region, shipped
 
     terminal = Terminal(quiet=False)
     table = Table(

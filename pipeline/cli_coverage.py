@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.coverage.settings import Coverage
+from pipeline.job import open_job
 from pipeline.options import OutputUri, Project, Quiet, RegionName, SourcePath
+
+if TYPE_CHECKING:
+    from pipeline.coverage.settings import Coverage
 
 app = typer.Typer()
 
@@ -32,7 +35,6 @@ def coverage(
     """Map what passes cover, and the coherence that revisit scenarios would leave; no pixel is downloaded."""
     from pipeline.coverage.console import show_coverage
     from pipeline.coverage.run import TABLE_CSV, coverage
-    from pipeline.job import open_job
     from pipeline.sources.opening import open_source
 
     with open_job(region, output, workers=0, quiet=quiet, source_path=source_path, project=project) as job:
@@ -59,7 +61,7 @@ def changed(settings: Coverage, given: dict[str, object]) -> Coverage:
     from pipeline.errors import CohmapError
 
     try:
-        return Coverage.model_validate({**settings.model_dump(), **given})
+        return type(settings).model_validate({**settings.model_dump(), **given})
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])

@@ -9,7 +9,6 @@ import typer
 
 from pipeline.console import Terminal
 from pipeline.options import Device, DeviceName, Quiet
-from pipeline.storage import Folder
 
 app = typer.Typer()
 
@@ -36,6 +35,7 @@ def evaluate(
     """Score estimators on simulated scenes whose coherence is known; a stopped evaluation continues."""
     from models.evaluate.tables import overview
     from pipeline.evaluation import RESULTS, Extent, run_evaluation
+    from pipeline.storage import Folder
 
     names = tuple(name.strip() for name in sets.split(",") if name.strip())
     terminal = Terminal(quiet=quiet)

@@ -11,7 +11,6 @@ from pipeline.console import Terminal
 from pipeline.errors import CohmapError
 from pipeline.job import output_folder
 from pipeline.options import OutputUri, Project
-from pipeline.region import open_region
 
 app = typer.Typer()
 
@@ -26,6 +25,7 @@ def tasks(
     """Say how the Earth Engine tasks of a batch export are, or cancel them."""
     from rich.table import Column, Table
 
+    from pipeline.region import open_region
     from pipeline.sources.ee_batch.source import BatchSource
     from pipeline.sources.opening import open_source
 

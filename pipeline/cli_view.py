@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipeline.errors import CohmapError
 from pipeline.job import output_folder
-from pipeline.region import open_region
-from pipeline.storage import Folder
+
+if TYPE_CHECKING:
+    from pipeline.storage import Folder
 
 app = typer.Typer()
 
@@ -43,6 +44,9 @@ def find_output(name: str) -> Folder:
     CohmapError
         It is neither.
     """
+    from pipeline.region import open_region
+    from pipeline.storage import Folder
+
     if "://" in name or (Path(name) / "products").is_dir():
         return Folder(name)
     try:

@@ -10,14 +10,12 @@ import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-import xarray as xr
 import zarr
 from odc.geo.geobox import GeoBox
-from odc.geo.xr import xr_coords
 from zarr.abc.store import Store
 from zarr.codecs import BloscCodec
 
@@ -25,6 +23,10 @@ from pipeline.cube_draft import Draft
 from pipeline.errors import CohmapError
 from pipeline.region import Tile
 from pipeline.storage import Folder, fsync
+
+# xarray takes pandas with it, a second for every worker: only who makes a cube, or opens one for users, waits for it
+if TYPE_CHECKING:
+    import xarray as xr
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -253,6 +255,10 @@ def describe_grid(grid: GeoBox, tile: int) -> dict[str, Any]:
 
 
 def _write_coordinates(group: zarr.Group, grid: GeoBox) -> None:
+    if all(name in group for name in ("y", "x", "spatial_ref")):
+        return
+    from odc.geo.xr import xr_coords
+
     coords = xr_coords(grid)
     for axis in ("y", "x"):
         if axis not in group:
@@ -321,6 +327,7 @@ def open_cube(folder: Folder, name: str, axis: str) -> xr.Dataset:
     if not folder.exists(f"{name}/zarr.json"):
         raise CohmapError(f"there is no {folder.address(name)}; {_mend(name)}")
     import rioxarray  # noqa: F401 - gives the dataset its .rio
+    import xarray as xr
 
     dataset: xr.Dataset = xr.open_zarr(folder.zarr(name), consolidated=True, decode_coords="all")
     return dataset.sortby(axis) if axis in dataset.coords else dataset

@@ -1,4 +1,7 @@
-"""What every stage of one command shares: region, output folder, workers, terminal; and the stages, ready to call."""
+"""What every stage of one command shares: region, output folder, workers, terminal; and the stages, ready to call.
+
+Light to import: the command line asks for a job by name, and what it takes is loaded when one is opened.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +9,18 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pipeline.compute import Pool
-from pipeline.config import ArchiveSource
 from pipeline.console import Terminal
 from pipeline.errors import CohmapError, Stopped
-from pipeline.estimator import check_estimator, open_estimator
-from pipeline.footprints import FOOTPRINTS, footprints
 from pipeline.interrupts import sigterm_is_ctrl_c
-from pipeline.plan import PLAN, Plan, make_plan, require_own
-from pipeline.region import Region, open_region
-from pipeline.sources import Source
-from pipeline.storage import Folder, explain_full_disk, explain_lost_store, lock
+
+if TYPE_CHECKING:
+    from pipeline.compute import Pool
+    from pipeline.plan import Plan
+    from pipeline.region import Region
+    from pipeline.sources import Source
+    from pipeline.storage import Folder
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ class Job:
 
     def plan(self) -> tuple[Plan, Source]:
         """Search the source; nothing is read."""
+        from pipeline.plan import make_plan
         from pipeline.sources.opening import open_source
 
         source = open_source(self.region, self.project)
@@ -40,6 +44,9 @@ class Job:
 
     def write_plan(self, plan: Plan) -> None:
         """Write the plan and the outlines of its passes."""
+        from pipeline.footprints import FOOTPRINTS, footprints
+        from pipeline.plan import PLAN
+
         self.folder.write_json(PLAN, plan.to_json())
         self.folder.write_json(FOOTPRINTS, footprints(plan))
 
@@ -117,6 +124,12 @@ def open_job(
     Stopped
         By Ctrl-C or SIGTERM.
     """
+    from pipeline.compute import Pool
+    from pipeline.estimator import check_estimator, open_estimator
+    from pipeline.plan import require_own
+    from pipeline.region import open_region
+    from pipeline.storage import explain_full_disk, explain_lost_store, lock
+
     terminal = Terminal(quiet=quiet)
     opened = _with_source_path(open_region(region), source_path)
     folder = output_folder(opened, output)
@@ -142,12 +155,17 @@ def open_job(
 
 def output_folder(region: Region, output: str | None) -> Folder:
     """Where results go: what the command says, else the region, else ``out/NAME``."""
+    from pipeline.storage import Folder
+
     return Folder(output or region.config.output.uri or f"out/{region.name}")
 
 
 def _with_source_path(region: Region, source_path: str | None) -> Region:
     if source_path is None:
         return region
+    from pipeline.config import ArchiveSource
+    from pipeline.region import Region
+
     source = region.config.source
     if not isinstance(source, ArchiveSource):
         raise CohmapError(f"--source-path goes with source.kind = 'archive', not '{source.kind}'")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.estimator import Estimator
+from models.median import median_of_known
 from pipeline import cube
 from pipeline.compute import Pool
 from pipeline.config import RegionConfig
@@ -236,33 +237,39 @@ def _task(maps: Maps, product: Product, pairs: list[Pair]) -> _Task:
     )
 
 
-def read_layers(folder: Folder, layers: tuple[MapLayer, ...], variable: str, tile: Tile) -> FloatArray:
-    """One tile of several pair maps: shape (layers, height, width)."""
-    cubes = {name: cube.Cube(folder, name) for name in {layer.maps for layer in layers}}
-    return np.stack([cubes[layer.maps].read_tile(variable, layer.position, tile) for layer in layers])
+class Layers:
+    """Several pair maps, opened once for all of their tiles: to open a cube takes as long as to read a tile."""
+
+    def __init__(self, folder: Folder, layers: tuple[MapLayer, ...]) -> None:
+        self._layers = layers
+        self._cubes = {name: cube.Cube(folder, name) for name in {layer.maps for layer in layers}}
+
+    def read(self, variable: str, tile: Tile) -> FloatArray:
+        """One tile of all of them: shape (layers, height, width)."""
+        return np.stack([self._cubes[layer.maps].read_tile(variable, layer.position, tile) for layer in self._layers])
 
 
 def _write(task: _Task) -> str:
     """On a worker: one product, tile by tile; gives the file's digest."""
     folder = Folder(task.output)
-    blocks = _pair_blocks(task, folder) if task.product.kind == "coherence" else _mean_blocks(task, folder)
+    layers = Layers(folder, task.layers)
+    blocks = _pair_blocks(task, layers) if task.product.kind == "coherence" else _mean_blocks(task, layers)
     return write_cog(folder, task.product, task.region.grid, clipped(task.region, blocks))
 
 
-def _pair_blocks(task: _Task, folder: Folder) -> Iterator[tuple[Tile, FloatArray]]:
+def _pair_blocks(task: _Task, layers: Layers) -> Iterator[tuple[Tile, FloatArray]]:
     variable = variable_name(task.product.polarisation)
     for tile in task.tiles:
-        bands = [read_layers(folder, task.layers, f"{band.name}_{variable}", tile)[0] for band in PAIR_BANDS]
+        bands = [layers.read(f"{band.name}_{variable}", tile)[0] for band in PAIR_BANDS]
         yield tile, np.stack(bands)
 
 
-def _mean_blocks(task: _Task, folder: Folder) -> Iterator[tuple[Tile, FloatArray]]:
+def _mean_blocks(task: _Task, layers: Layers) -> Iterator[tuple[Tile, FloatArray]]:
     variable = f"coherence_{variable_name(task.product.polarisation)}"
     for tile in task.tiles:
-        maps = read_layers(folder, task.layers, variable, tile)
+        maps = layers.read(variable, tile)
         count = np.isfinite(maps).sum(axis=0).astype(np.float32)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Mean of empty slice")
-            warnings.filterwarnings("ignore", message="All-NaN slice")
-            mean, median = np.nanmean(maps, axis=0, dtype=np.float64), np.nanmedian(maps, axis=0)
-        yield tile, np.stack([mean, median, count]).astype(np.float32)
+            mean = np.nanmean(maps, axis=0, dtype=np.float64)
+        yield tile, np.stack([mean, median_of_known(maps), count]).astype(np.float32)

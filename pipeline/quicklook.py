@@ -12,6 +12,7 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+import numpy.typing as npt
 from affine import Affine
 from matplotlib.colors import BoundaryNorm, Colormap, ListedColormap, Normalize
 from odc.geo import CRS
@@ -235,11 +236,17 @@ class Averager:
     def add(self, tile: Tile, values: FloatArray) -> None:
         """Count a tile's pixels; NaN is left out. A tile may come more than once."""
         there = np.isfinite(values)
-        rows = np.arange(tile.rows.start, tile.rows.stop) // self._step
-        cols = np.arange(tile.cols.start, tile.cols.stop) // self._step
-        where = (rows[:, np.newaxis], cols[np.newaxis, :])
-        np.add.at(self._total, where, np.where(there, values, 0.0))
-        np.add.at(self._count, where, there)
+        rows, first_rows = self._dots(tile.rows)
+        cols, first_cols = self._dots(tile.cols)
+        for total, part in ((self._total, np.where(there, values, 0.0)), (self._count, there.astype(np.int64))):
+            by_row = np.add.reduceat(part, first_rows, axis=0, dtype=total.dtype)
+            total[rows, cols] += np.add.reduceat(by_row, first_cols, axis=1)
+
+    def _dots(self, pixels: slice) -> tuple[slice, npt.NDArray[np.intp]]:
+        """Dots of the picture that a run of pixels falls into, and where the pixels of each begin in it."""
+        first, last = pixels.start // self._step, (pixels.stop - 1) // self._step
+        begins = np.arange(first, last + 1) * self._step - pixels.start
+        return slice(first, last + 1), np.maximum(begins, 0)
 
     def image(self) -> MapImage:
         """The averages so far; NaN where nothing was counted."""

@@ -76,6 +76,7 @@ class PairMaps:
         self.maps = maps
         self._cubes = {track: cube.Cube(maps.folder, maps_name(track)) for track in maps.stacks.pairs}
         self._arrays: dict[tuple[Track, str], zarr.Array[Any]] = {}
+        self._shifts: dict[Track, list[tuple[float, float, float]]] = {}
 
     def series(self, track: Track, polarisation: str, place: Place) -> list[PairValue]:
         """Coherence and sigma of every pair of a track at one pixel."""
@@ -114,9 +115,11 @@ class PairMaps:
         return sum(_pixels(tile) for tile in self.maps.region.tiles)
 
     def _shift(self, pair: Pair) -> tuple[float, float, float]:
-        group, position = self._cubes[pair.track].group, self.maps.layer(pair).position
-        dy, dx, quality = (float(np.asarray(group[f"shift_{name}"])[position]) for name in ("dy", "dx", "quality"))
-        return dy, dx, quality
+        if pair.track not in self._shifts:
+            group = self._cubes[pair.track].group
+            columns = [np.asarray(group[f"shift_{name}"]).tolist() for name in ("dy", "dx", "quality")]
+            self._shifts[pair.track] = list(zip(*columns, strict=True))
+        return self._shifts[pair.track][self.maps.layer(pair).position]
 
 
 def valid_share(maps: Maps, pair: Pair, tile: Tile) -> float:

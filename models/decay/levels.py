@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 import numpy.typing as npt
 
 from models.estimator import LEAST_SIGMA
+from models.median import median_of_known
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -39,8 +38,6 @@ def combine(coherence: FloatArray, sigma: FloatArray) -> FloatArray:
     mean = (weights * values).sum(axis=0) / safe
     chi2 = (weights * (values - mean) ** 2).sum(axis=0)
     error = np.sqrt(np.maximum(chi2 / np.maximum(count - 1, 1), 1.0) / safe)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="All-NaN slice")
-        median = np.nanmedian(np.where(there, coherence, np.nan), axis=0)
+    median = median_of_known(np.where(there, coherence, np.nan))
     empty = count == 0
     return np.stack([median, *(np.where(empty, np.nan, each) for each in (mean, error)), count]).astype(np.float32)

@@ -106,13 +106,18 @@ def resolved_coherence(common: FloatArray, first: FloatArray, second: FloatArray
     FloatArray
         float32 in [0, 1], same shape; 0 where nothing is received.
     """
-    top, one, two = (_over_cell(array, product) for array in (common, first, second))
-    bottom = np.sqrt(one * two)
-    ratio: FloatArray = np.divide(top, bottom, out=np.zeros_like(top), where=bottom > 0)
+    return coherence_of_cells(*(over_cell(array, product) for array in (common, first, second)))
+
+
+def coherence_of_cells(common: FloatArray, first: FloatArray, second: FloatArray) -> FloatArray:
+    """`resolved_coherence` of powers that are over the resolution cell already."""
+    bottom = np.sqrt(first * second)
+    ratio: FloatArray = np.divide(common, bottom, out=np.zeros_like(common), where=bottom > 0)
     return ratio.clip(0.0, 1.0)
 
 
-def _over_cell(array: FloatArray, product: Product) -> FloatArray:
+def over_cell(array: FloatArray, product: Product) -> FloatArray:
+    """Power per pixel, averaged over each pixel's resolution cell."""
     rows, cols = footprint(product)
     smooth = ndimage.convolve1d(array, rows, axis=0, mode="nearest")
     return ndimage.convolve1d(smooth, cols, axis=1, mode="nearest")

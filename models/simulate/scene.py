@@ -20,7 +20,7 @@ from models.simulate.cache import Cache
 from models.simulate.cover import BANDS
 from models.simulate.landscape import Ground, ground
 from models.simulate.noise import key, normal
-from models.simulate.pair import resolved_coherence
+from models.simulate.pair import coherence_of_cells, over_cell
 from models.simulate.product import Product, product_for
 from models.simulate.speckle import ComplexArray, circular_gaussian, detect
 
@@ -85,6 +85,8 @@ class Scene:
             raise ModelError(f"the dates of a scene must rise, and there must be at least one, not {list(self.dates)}")
         self._ground: Cache[Place, Ground] = Cache(memory // 4, _ground_bytes)
         self._images: Cache[tuple[Place, str], FloatArray] = Cache(memory, lambda images: images.nbytes)
+        # a pass is in several pairs, whose truths share what follows from the pass alone
+        self._powers: Cache[tuple[Place, str, int], FloatArray] = Cache(memory // 4, lambda powers: powers.nbytes)
 
     def __reduce__(self) -> tuple[Callable[..., Scene], tuple[object, ...]]:
         event = None if np.isinf(self.event) else self.event
@@ -141,10 +143,18 @@ class Scene:
 
     def _truth_of(self, place: Place, first: int, second: int, band: str) -> FloatArray:
         here = self._ground_of(place)
-        powers = [self._power(here, band, index) for index in (first, second)]
-        common = here.history.coherence(self.dates[first], self.dates[second]) * np.sqrt(powers[0] * powers[1])
-        noise = np.float32(self.noise)
-        return _inner(resolved_coherence(common, powers[0] + noise, powers[1] + noise, self.product))
+        (one, one_received), (two, two_received) = (self._powers_of(place, band, index) for index in (first, second))
+        common = here.history.coherence(self.dates[first], self.dates[second]) * np.sqrt(one * two)
+        return _inner(coherence_of_cells(over_cell(common, self.product), one_received, two_received))
+
+    def _powers_of(self, place: Place, band: str, index: int) -> FloatArray:
+        """Backscatter of a pass, and what is received over each resolution cell, noise included."""
+
+        def make() -> FloatArray:
+            power = self._power(self._ground_of(place), band, index)
+            return np.stack([power, over_cell(power + np.float32(self.noise), self.product)])
+
+        return self._powers.get((place, band, index), make)
 
     def _make_images(self, place: Place, band: str) -> FloatArray:
         """Every pass's image of one block, shape (passes, 256, 256), from the first pass to the last."""

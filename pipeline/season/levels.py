@@ -13,7 +13,7 @@ from models.blend import Steps, blend
 from models.decay.levels import combine
 from pipeline.cube import FloatArray
 from pipeline.export import variable_name
-from pipeline.mosaic import MapLayer, read_layers
+from pipeline.mosaic import Layers, MapLayer
 from pipeline.products import Product, clipped, write_cog
 from pipeline.region import Region, Tile
 from pipeline.season.feather import open_feather
@@ -52,8 +52,9 @@ def write_level(task: LevelTask) -> Written:
 
 def _combined(task: LevelTask, folder: Folder) -> Iterator[tuple[Tile, FloatArray]]:
     band = variable_name(task.product.polarisation)
+    layers = Layers(folder, task.layers)
     for tile in task.tiles:
-        coherence, sigma = (read_layers(folder, task.layers, f"{name}_{band}", tile) for name in ("coherence", "sigma"))
+        coherence, sigma = (layers.read(f"{name}_{band}", tile) for name in ("coherence", "sigma"))
         yield tile, combine(coherence, sigma)
 
 

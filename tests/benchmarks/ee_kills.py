@@ -80,8 +80,11 @@ class Toll:
 FORKED = multiprocessing.get_context("forkserver")
 LOADED = [
     "pipeline.cli",
-    "pipeline.job",
+    "pipeline.compute",
+    "pipeline.estimator",
     "pipeline.export",
+    "pipeline.footprints",
+    "pipeline.plan",
     "pipeline.sources.earthengine",
     "ee",
     "torch",

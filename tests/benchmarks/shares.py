@@ -2,7 +2,8 @@
 
 `cohmap run` in this process, without workers, while a thread looks at all others fifty times a second: what CPU time
 each has spent since the last look belongs to the innermost part of the program that it is in. Reading a chunk while a
-COG is written counts as reading. Threads that libraries start by themselves have a row of their own.
+COG is written counts as reading, and so does what Zarr does in its own threads. What a thread spent that now waits
+belongs to the part that it was last seen in. Threads that Python doesn't know have a row of their own.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from models.evaluate.tables import Table
 from pipeline.cli import main as cohmap
 
 REPORT = ["report", "plates", "figures", "quicklook", "truth", "catalog", "items", "sampling", "closeups", "summary"]
+ZARR = "stacks and maps (Zarr)"
 PARTS = (
     ("estimator", ("models/coherence/", "models/runtimes/", "models/blend", "models/tiling")),
     ("simulator", ("models/simulate/", "pipeline/sources/simulated")),
@@ -30,12 +32,15 @@ PARTS = (
     ("registration", ("models/coregister", "pipeline/register")),
     ("change", ("models/change/", "pipeline/change/")),
     ("seasons", ("models/decay/", "pipeline/season/")),
-    ("stacks and maps (Zarr)", ("pipeline/cube.py",)),
+    (ZARR, ("pipeline/cube.py",)),
     ("ledgers", ("pipeline/ledger", "pipeline/lines")),
     ("report and catalogue", tuple(f"pipeline/{name}" for name in REPORT)),
     ("other code of cohmap", ("pipeline/", "models/")),
 )
 """What a path holds if the stack belongs to the part; of one frame the first counts."""
+ZARRS_THREADS = ("zarr_io", "asyncio")
+"""How the names begin of its event loop's thread, and of those in which it reads files and codes chunks."""
+OTHER = "other"
 ASKED = ("estimator", "simulator", "COG writing")
 ROOT = Path(__file__).parents[2]
 
@@ -48,7 +53,7 @@ def part_of(files: Sequence[str]) -> str:
         for name, paths in PARTS:
             if file.startswith(str(ROOT)) and any(path in file for path in paths):
                 return name
-    return "other"
+    return OTHER
 
 
 class Observer(threading.Thread):
@@ -60,6 +65,7 @@ class Observer(threading.Thread):
         self.all = 0.0
         self._pause = pause
         self._seen: dict[int, float] = {}
+        self._last: dict[int, str] = {}
         self._enough = threading.Event()
 
     def run(self) -> None:
@@ -74,11 +80,12 @@ class Observer(threading.Thread):
         self.spent["threads of libraries"] = self.all - sum(self.spent.values())
 
     def _look_at_all(self) -> None:
+        names = {thread.ident: thread.name for thread in threading.enumerate()}
         for thread, frame in sys._current_frames().items():
             if thread != self.ident:
-                self._look(thread, frame)
+                self._look(thread, names.get(thread, ""), frame)
 
-    def _look(self, thread: int, frame: FrameType | None) -> None:
+    def _look(self, thread: int, name: str, frame: FrameType | None) -> None:
         try:
             now = time.clock_gettime(time.pthread_getcpuclockid(thread))
         except OSError:
@@ -90,7 +97,11 @@ class Observer(threading.Thread):
         while frame is not None:
             files.append(frame.f_code.co_filename)
             frame = frame.f_back
-        self.spent[part_of(files)] += now - before
+        part = ZARR if name.startswith(ZARRS_THREADS) else part_of(files)
+        if part == OTHER:
+            part = self._last.get(thread, OTHER)
+        self._last[thread] = part
+        self.spent[part] += now - before
 
     def stop(self) -> None:
         """Look no more; what was seen can then be read."""

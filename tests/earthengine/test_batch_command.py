@@ -14,9 +14,9 @@ import pytest
 from rich.console import Console
 
 from pipeline import config
-from pipeline.console import show_plan
 from pipeline.errors import CohmapError
 from pipeline.plan import make_plan
+from pipeline.plan_table import show_plan
 from pipeline.region import open_region
 from tests.earthengine.batch import BUCKET, Bench
 from tests.earthengine.conftest import StandIn
