@@ -113,12 +113,13 @@ def write_map(task: MapTask) -> dict[str, float]:
 
 def _event_blocks(task: MapTask) -> Iterator[tuple[Tile, npt.NDArray[np.generic]]]:
     for tile in task.tiles:
-        yield tile, read_tile(task.work.folder, task.work.name, tile)["bands"]
+        bands = read_tile(task.work.folder, task.work.name, tile)
+        yield tile, np.stack([bands[band.name] for band in event.BANDS])
 
 
 def _mask_blocks(task: MapTask) -> Iterator[tuple[Tile, npt.NDArray[np.generic]]]:
     for tile in task.tiles:
-        score = read_tile(task.work.folder, task.work.name, tile)["bands"][0]
+        score = read_tile(task.work.folder, task.work.name, tile, ["score"])["score"]
         window = task.work.region.window(tile)
         bands = [np.where(np.isfinite(score), burn(areas, window) > 0, NO_CLASS) for areas in task.areas]
         yield tile, np.stack(bands).astype(np.uint8)

@@ -15,7 +15,7 @@ from pipeline import __version__
 from pipeline.change.areas import AreaTask, event_areas, event_row, monitor_areas, monitor_row
 from pipeline.change.calibrate import Calibration, calibrate
 from pipeline.change.design import design_tracks
-from pipeline.change.event import EventTask, run_event
+from pipeline.change.event import LAYOUT, EventTask, run_event
 from pipeline.change.history import write_history
 from pipeline.change.maps import MapTask, event_products, monitor_products, write_map
 from pipeline.change.monitor import MonitorTask, run_monitor
@@ -122,6 +122,7 @@ def _event_tasks(
             bulk=bulk,
             key=f"{work.name}/{tile.key}",
             fingerprint=digest(
+                LAYOUT,
                 null_digest,
                 repr(bulk),
                 inputs(maps, work, tile, (test.target,)),
@@ -159,10 +160,17 @@ def _monitor_tasks(
     ]
 
 
-def _collect(pool: Pool, find: Any, work: Work, tiles: Sequence[Tile], p: float, rule: Change) -> list[Area]:
+def _collect(
+    pool: Pool, find: Any, work: Work, tiles: Sequence[Tile], limits: tuple[float, ...], rule: Change
+) -> list[list[Area]]:
+    """Areas of all tiles, one list a limit; monitoring has none, and one list."""
     least = rule.minimum_hectares * 10_000 / work.region.config.grid.spacing**2
-    tasks = (AreaTask(work, tile, p, least) for tile in tiles)
-    return join_areas([area for _, areas in pool.run(find, tasks) for area in areas], least)
+    tasks = (AreaTask(work, tile, limits, least) for tile in tiles)
+    found: list[list[Area]] = [[] for _ in limits or (None,)]
+    for _, of_tile in pool.run(find, tasks):
+        for areas, further in zip(found, of_tile, strict=True):
+            areas.extend(further)
+    return [join_areas(areas, least) for areas in found]
 
 
 def _finish_event(
@@ -181,7 +189,7 @@ def _finish_event(
         where, what = (ledger.get(f"{work.name}/{tile.key}") or {})["p"]
         counts[where] += np.asarray(what, dtype=np.int64)
     believed = discovery_threshold(counts, rule.false_discovery_rate)
-    areas = [_collect(pool, event_areas, work, tiles, p, rule) for p in (rule.false_alarm_rate, believed)]
+    areas = _collect(pool, event_areas, work, tiles, (rule.false_alarm_rate, believed), rule)
     score, mask = event_products(maps, work)
     bulk = bulks[work.design.tests[0].visit.id]
     facts = {
@@ -212,7 +220,7 @@ def _finish_monitor(
     at: list[Place],
     pool: Pool,
 ) -> list[Product]:
-    areas = _collect(pool, monitor_areas, work, tiles, 0.0, rule)
+    (areas,) = _collect(pool, monitor_areas, work, tiles, (), rule)
     score, state = monitor_products(maps, work)
     facts = {
         "monitored_passes": len(work.design.tests),
