@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from shapely.geometry.base import BaseGeometry
 
 from models.change.sequence import UNKNOWN
 from pipeline.change import event, monitor
 from pipeline.change.monitor import last_state
-from pipeline.change.polygons import Area, burn
+from pipeline.change.polygons import burn
 from pipeline.change.tilefile import read_tile
 from pipeline.change.work import Work
 from pipeline.estimator import open_estimator
@@ -32,14 +33,14 @@ class MapTask:
 
     Attributes
     ----------
-    areas
-        Areas that the bands of a mask show.
+    outlines
+        Of the areas that each band of a mask shows.
     """
 
     work: Work
     product: Product
     tiles: Sequence[Tile]
-    areas: tuple[tuple[Area, ...], ...] = ()
+    outlines: tuple[tuple[BaseGeometry, ...], ...] = ()
 
 
 def make_product(maps: Maps, work: Work, kind: str, title: str, bands: tuple[Band, ...]) -> Product:
@@ -121,7 +122,7 @@ def _mask_blocks(task: MapTask) -> Iterator[tuple[Tile, npt.NDArray[np.generic]]
     for tile in task.tiles:
         score = read_tile(task.work.folder, task.work.name, tile, ["score"])["score"]
         window = task.work.region.window(tile)
-        bands = [np.where(np.isfinite(score), burn(areas, window) > 0, NO_CLASS) for areas in task.areas]
+        bands = [np.where(np.isfinite(score), burn(outlines, window) > 0, NO_CLASS) for outlines in task.outlines]
         yield tile, np.stack(bands).astype(np.uint8)
 
 

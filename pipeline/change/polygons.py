@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -153,11 +153,11 @@ def _join(parts: list[Area]) -> Area:
     )
 
 
-def burn(areas: Iterable[Area], window: GeoBox) -> npt.NDArray[np.int32]:
-    """Number of the area that each pixel of a tile belongs to, counted from 1; 0 in none."""
-    numbered = [(area.outline, number) for number, area in enumerate(areas, start=1)]
-    outline = shapely.box(*window.boundingbox.bbox)
-    here = [(each, number) for each, number in numbered if each.intersects(outline)]
-    if not here:
+def burn(outlines: Sequence[BaseGeometry], window: GeoBox) -> npt.NDArray[np.int32]:
+    """Number of the outline that each pixel of a tile belongs to, counted from 1; 0 in none."""
+    many = np.array(outlines, dtype=np.object_)
+    here = np.flatnonzero(shapely.intersects(many, shapely.box(*window.boundingbox.bbox)))
+    if not here.size:
         return np.zeros(window.shape, np.int32)
-    return np.asarray(rasterize(here, out_shape=window.shape, transform=window.affine, dtype="int32"))
+    shown = [(outlines[number], number + 1) for number in here.tolist()]
+    return np.asarray(rasterize(shown, out_shape=window.shape, transform=window.affine, dtype="int32"))

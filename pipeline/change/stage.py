@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -202,10 +202,12 @@ def _finish_event(
         "bulk_spread": bulk.spread,
         "areas": len(areas[0]),
     }
-    rows = [event_row(number, area, work, score) for number, area in enumerate(areas[0], start=1)]
-    files = _side_files(work, areas[0], rows, at, tiles, pool)
+    files = _side_files(
+        work, areas[0], lambda number: event_row(number + 1, areas[0][number], work, score), at, tiles, pool
+    )
     score, mask = (replace(each.with_properties(facts), files=files) for each in (score, mask))
-    shares = _write(pool, [MapTask(work, mask, tiles, (tuple(areas[0]), tuple(areas[1]))), MapTask(work, score, tiles)])
+    outlines = tuple(tuple(area.outline for area in each) for each in areas)
+    shares = _write(pool, [MapTask(work, mask, tiles, outlines), MapTask(work, score, tiles)])
     return [score.with_properties(shares), mask.with_properties(shares)]
 
 
@@ -229,8 +231,9 @@ def _finish_monitor(
         "opinions_correlation": [group.correlation for group in groups],
         "areas": len(areas),
     }
-    rows = [monitor_row(number, area, work, score) for number, area in enumerate(areas, start=1)]
-    files = _side_files(work, areas, rows, at, tiles, pool)
+    files = _side_files(
+        work, areas, lambda number: monitor_row(number + 1, areas[number], work, score), at, tiles, pool
+    )
     files["history"] = write_history(work, tiles, bulks)
     score, state = (replace(each.with_properties(facts), files=files) for each in (score, state))
     shares = _write(pool, [MapTask(work, state, tiles), MapTask(work, score, tiles)])
@@ -238,10 +241,15 @@ def _finish_monitor(
 
 
 def _side_files(
-    work: Work, areas: list[Area], rows: list[dict[str, Any]], at: list[Place], tiles: Sequence[Tile], pool: Pool
+    work: Work,
+    areas: list[Area],
+    row: Callable[[int], dict[str, Any]],
+    at: list[Place],
+    tiles: Sequence[Tile],
+    pool: Pool,
 ) -> dict[str, str]:
     stem = f"products/change/{work.name}_polygons"
-    files = write_polygons(work.folder, stem, [area.outline for area in areas], rows, work.region.grid)
+    files = write_polygons(work.folder, stem, [area.outline for area in areas], row, work.region.grid)
     return {**files, "series": write_series(work, areas, at, tiles, pool)}
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TextIO
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +24,7 @@ DECIMALS = 7
 
 
 def write_polygons(
-    folder: Folder, stem: str, outlines: Sequence[BaseGeometry], rows: Sequence[Mapping[str, Any]], grid: GeoBox
+    folder: Folder, stem: str, outlines: Sequence[BaseGeometry], row: Callable[[int], Mapping[str, Any]], grid: GeoBox
 ) -> dict[str, str]:
     """Write ``STEM.gpkg`` and ``STEM.geojson``; gives their paths by format.
 
@@ -32,27 +32,34 @@ def write_polygons(
     ----------
     outlines
         Polygons in the grid's CRS.
-    rows
-        Attributes of each polygon, of the same names; text, whole numbers or numbers.
+    row
+        Gives the attributes of the polygon of a number, counted from 0: of the same names each; text, whole numbers or
+        numbers. They are asked for one by one, as all of them at once are most of what a large region takes.
     """
     paths = {"geopackage": f"{stem}.gpkg", "geojson": f"{stem}.geojson"}
-    folder.write_bytes(paths["geopackage"], _geopackage(outlines, rows, grid, stem.rsplit("/", 1)[-1]))
-    folder.write_bytes(paths["geojson"], _geojson(outlines, rows, grid))
+    folder.write_bytes(paths["geopackage"], _geopackage(outlines, row, grid, stem.rsplit("/", 1)[-1]))
+    with folder.staged(paths["geojson"]) as target, target.open("w", encoding="utf-8") as stream:
+        write_geojson(stream, outlines, row, grid)
     return paths
 
 
-def _geopackage(outlines: Sequence[BaseGeometry], rows: Sequence[Mapping[str, Any]], grid: GeoBox, layer: str) -> bytes:
+def _geopackage(
+    outlines: Sequence[BaseGeometry], row: Callable[[int], Mapping[str, Any]], grid: GeoBox, layer: str
+) -> bytes:
     stream = io.BytesIO()
-    names = list(rows[0]) if rows else ["id"]
-    columns = [_column([row[name] for row in rows]) for name in names]
+    values: dict[str, list[Any]] = {}
+    for number in range(len(outlines)):
+        for name, value in row(number).items():
+            values.setdefault(name, []).append(value)
+    values = values or {"id": []}
     many: list[bytes] = [shapely.to_wkb(MultiPolygon(shapely.get_parts(each).tolist())) for each in outlines]
     pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": _WRITTEN})
     try:
         pyogrio.raw.write(
             stream,
             np.array(many, dtype=np.object_),
-            columns,
-            names,
+            [_column(column) for column in values.values()],
+            list(values),
             layer=layer,
             driver="GPKG",
             geometry_type="MultiPolygon",
@@ -71,15 +78,25 @@ def _column(values: list[Any]) -> npt.NDArray[Any]:
     return np.array(values, dtype=np.float64)
 
 
-def _geojson(outlines: Sequence[BaseGeometry], rows: Sequence[Mapping[str, Any]], grid: GeoBox) -> bytes:
+def write_geojson(
+    stream: TextIO, outlines: Sequence[BaseGeometry], row: Callable[[int], Mapping[str, Any]], grid: GeoBox
+) -> None:
+    """Write polygons as `write_polygons` does, in degrees, one feature after the other.
+
+    Coordinates as Python's numbers take many times their place in the file, so no more than one feature is held.
+    """
     crs = crs_of(grid)
-    features = [
-        {
+    stream.write('{"type": "FeatureCollection", "features": [')
+    for number, outline in enumerate(outlines):
+        facts = row(number)
+        feature = {
             "type": "Feature",
-            "id": row["id"],
-            "properties": {name: None if isinstance(v, float) and not np.isfinite(v) else v for name, v in row.items()},
+            "id": facts["id"],
+            "properties": {
+                name: None if isinstance(v, float) and not np.isfinite(v) else v for name, v in facts.items()
+            },
             "geometry": json.loads(shapely.to_geojson(shapely.orient_polygons(to_degrees(outline, crs, DECIMALS)))),
         }
-        for outline, row in zip(outlines, rows, strict=True)
-    ]
-    return (json.dumps({"type": "FeatureCollection", "features": features}, ensure_ascii=False) + "\n").encode()
+        stream.write(", " if number else "")
+        stream.write(json.dumps(feature, ensure_ascii=False))
+    stream.write("]}\n")
