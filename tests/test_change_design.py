@@ -14,7 +14,7 @@ import shapely
 
 from pipeline.change.design import design
 from pipeline.change.points import places, read_points
-from pipeline.change.polygons import Area, burn, find_areas, join_areas
+from pipeline.change.polygons import Area, burn, find_areas, join_areas, packed, unpacked
 from pipeline.change.settings import Change
 from pipeline.change.vectors import write_geojson
 from pipeline.config import Pairs
@@ -97,11 +97,12 @@ def test_an_area_across_tiles_is_one_and_holds_all_its_pixels() -> None:
     (area,) = areas_of(changed)
     assert area.pixels == changed.sum()
     assert area.outline.area == 100 * changed.sum()
-    assert area.greatest["score"] == 69 * 128 + 74
+    assert area.greatest("score") == 69 * 128 + 74
     assert area.commonest("date") == 1
     region = make_region()
+    (sent,) = unpacked(packed([area.outline]))  # as a worker gets it
     for tile in region.tiles:
-        assert np.array_equal(burn([area.outline], region.window(tile)) == 1, changed[tile.rows, tile.cols])
+        assert np.array_equal(burn([sent], region.window(tile)) == 1, changed[tile.rows, tile.cols])
 
 
 def test_areas_that_meet_at_a_corner_are_two_and_small_ones_are_dropped() -> None:

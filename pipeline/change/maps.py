@@ -8,12 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from shapely.geometry.base import BaseGeometry
 
 from models.change.sequence import UNKNOWN
 from pipeline.change import event, monitor
 from pipeline.change.monitor import last_state
-from pipeline.change.polygons import burn
+from pipeline.change.polygons import burn, unpacked
 from pipeline.change.tilefile import read_tile
 from pipeline.change.work import Work
 from pipeline.estimator import open_estimator
@@ -34,13 +33,13 @@ class MapTask:
     Attributes
     ----------
     outlines
-        Of the areas that each band of a mask shows.
+        Of the areas that each band of a mask shows, packed.
     """
 
     work: Work
     product: Product
     tiles: Sequence[Tile]
-    outlines: tuple[tuple[BaseGeometry, ...], ...] = ()
+    outlines: tuple[bytes, ...] = ()
 
 
 def make_product(maps: Maps, work: Work, kind: str, title: str, bands: tuple[Band, ...]) -> Product:
@@ -119,10 +118,11 @@ def _event_blocks(task: MapTask) -> Iterator[tuple[Tile, npt.NDArray[np.generic]
 
 
 def _mask_blocks(task: MapTask) -> Iterator[tuple[Tile, npt.NDArray[np.generic]]]:
+    shown = [unpacked(outlines) for outlines in task.outlines]
     for tile in task.tiles:
         score = read_tile(task.work.folder, task.work.name, tile, ["score"])["score"]
         window = task.work.region.window(tile)
-        bands = [np.where(np.isfinite(score), burn(outlines, window) > 0, NO_CLASS) for outlines in task.outlines]
+        bands = [np.where(np.isfinite(score), burn(outlines, window) > 0, NO_CLASS) for outlines in shown]
         yield tile, np.stack(bands).astype(np.uint8)
 
 

@@ -20,7 +20,7 @@ from pipeline.change.history import write_history
 from pipeline.change.maps import MapTask, event_products, monitor_products, write_map
 from pipeline.change.monitor import MonitorTask, run_monitor
 from pipeline.change.points import places
-from pipeline.change.polygons import Area, join_areas
+from pipeline.change.polygons import Area, join_areas, packed
 from pipeline.change.series import write_series
 from pipeline.change.settings import Change
 from pipeline.change.tilefile import tile_name
@@ -206,7 +206,7 @@ def _finish_event(
         work, areas[0], lambda number: event_row(number + 1, areas[0][number], work, score), at, tiles, pool
     )
     score, mask = (replace(each.with_properties(facts), files=files) for each in (score, mask))
-    outlines = tuple(tuple(area.outline for area in each) for each in areas)
+    outlines = tuple(packed([area.outline for area in each]) for each in areas)
     shares = _write(pool, [MapTask(work, mask, tiles, outlines), MapTask(work, score, tiles)])
     return [score.with_properties(shares), mask.with_properties(shares)]
 

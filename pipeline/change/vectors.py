@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import io
+import contextlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
@@ -12,9 +13,11 @@ import numpy.typing as npt
 import pyogrio
 import shapely
 from odc.geo.geobox import GeoBox
+from pyogrio.errors import DataLayerError, DataSourceError
 from shapely.geometry import MultiPolygon
 from shapely.geometry.base import BaseGeometry
 
+from pipeline.errors import CohmapError
 from pipeline.region import crs_of, to_degrees
 from pipeline.storage import Folder
 
@@ -37,16 +40,30 @@ def write_polygons(
         numbers. They are asked for one by one, as all of them at once are most of what a large region takes.
     """
     paths = {"geopackage": f"{stem}.gpkg", "geojson": f"{stem}.geojson"}
-    folder.write_bytes(paths["geopackage"], _geopackage(outlines, row, grid, stem.rsplit("/", 1)[-1]))
+    with _explained(folder.address(paths["geopackage"])), folder.staged(paths["geopackage"]) as target:
+        draft = target.with_name(f"{target.name}.gpkg")  # GDAL asks for this ending; in memory it would be there thrice
+        try:
+            _write_geopackage(draft, outlines, row, grid, stem.rsplit("/", 1)[-1])
+            draft.replace(target)
+        finally:
+            draft.unlink(missing_ok=True)
     with folder.staged(paths["geojson"]) as target, target.open("w", encoding="utf-8") as stream:
         write_geojson(stream, outlines, row, grid)
     return paths
 
 
-def _geopackage(
-    outlines: Sequence[BaseGeometry], row: Callable[[int], Mapping[str, Any]], grid: GeoBox, layer: str
-) -> bytes:
-    stream = io.BytesIO()
+@contextlib.contextmanager
+def _explained(where: str) -> Iterator[None]:
+    try:
+        yield
+    except (DataSourceError, DataLayerError) as error:
+        reason = str(error).splitlines()[0]
+        raise CohmapError(f"{where} can't be written ({reason}); make room there, then run again") from None
+
+
+def _write_geopackage(
+    path: Path, outlines: Sequence[BaseGeometry], row: Callable[[int], Mapping[str, Any]], grid: GeoBox, layer: str
+) -> None:
     values: dict[str, list[Any]] = {}
     for number in range(len(outlines)):
         for name, value in row(number).items():
@@ -56,7 +73,7 @@ def _geopackage(
     pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": _WRITTEN})
     try:
         pyogrio.raw.write(
-            stream,
+            path,
             np.array(many, dtype=np.object_),
             [_column(column) for column in values.values()],
             list(values),
@@ -67,7 +84,6 @@ def _geopackage(
         )
     finally:
         pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": None})
-    return stream.getvalue()
 
 
 def _column(values: list[Any]) -> npt.NDArray[Any]:
