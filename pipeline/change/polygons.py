@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from array import array
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,7 +14,7 @@ import shapely
 from odc.geo.geobox import GeoBox
 from rasterio.features import rasterize, shapes
 from scipy import ndimage
-from shapely.geometry import GeometryCollection, shape
+from shapely.geometry import shape
 from shapely.geometry.base import BaseGeometry
 
 BoolArray = npt.NDArray[np.bool_]
@@ -163,15 +163,16 @@ def _join(parts: list[Area]) -> Area:
     )
 
 
-def packed(outlines: Sequence[BaseGeometry]) -> bytes:
-    """Outlines in little: whoever hands a task to a worker holds what it is sent several times over."""
-    return zlib.compress(shapely.to_wkb(GeometryCollection(list(outlines))))
+def packed(outlines: Iterable[BaseGeometry]) -> bytes:
+    """Outlines in little, a line each: whoever hands a task to a worker holds what it is sent several times over."""
+    packer = zlib.compressobj()
+    lines = [packer.compress(shapely.to_wkb(outline, hex=True).encode() + b"\n") for outline in outlines]
+    return b"".join([*lines, packer.flush()])
 
 
 def unpacked(content: bytes) -> list[BaseGeometry]:
     """Outlines from what `packed` gives."""
-    found: list[BaseGeometry] = shapely.get_parts(shapely.from_wkb(zlib.decompress(content))).tolist()
-    return found
+    return [shapely.from_wkb(line) for line in zlib.decompress(content).decode().splitlines()]
 
 
 def burn(outlines: Sequence[BaseGeometry], window: GeoBox) -> npt.NDArray[np.int32]:

@@ -206,7 +206,7 @@ def _finish_event(
         work, areas[0], lambda number: event_row(number + 1, areas[0][number], work, score), at, tiles, pool
     )
     score, mask = (replace(each.with_properties(facts), files=files) for each in (score, mask))
-    outlines = tuple(packed([area.outline for area in each]) for each in areas)
+    outlines = tuple(packed(area.outline for area in each) for each in areas)
     shares = _write(pool, [MapTask(work, mask, tiles, outlines), MapTask(work, score, tiles)])
     return [score.with_properties(shares), mask.with_properties(shares)]
 
