@@ -11,7 +11,13 @@ from typing import Any
 # Dask has workers give freed memory back to the system at once, and glibc maps every large array anew, page by page:
 # on tiles of floats that took longer than the estimates. Kept for the next tile instead, up to 1 GiB a worker: of
 # less, what a block of the network frees is given back at times, and a tenth of its time goes to mapping it anew.
-WORKER_ENVIRONMENT = {"MALLOC_MMAP_THRESHOLD_": str(1 << 28), "MALLOC_TRIM_THRESHOLD_": str(1 << 30)}
+# One arena for all threads: what a reader's thread frees an estimate can use. With one each, as glibc has it, what a
+# worker holds depends on which thread asked for what and when: a sixth more at times.
+WORKER_ENVIRONMENT = {
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 28),
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
+}
 
 
 @contextlib.contextmanager

@@ -7,11 +7,12 @@ import numpy.typing as npt
 import pytest
 from scipy import special
 
+from models.change import evidence
 from models.change.combine import NEIGHBOURHOOD, fisher, smoothed
 from models.change.departure import departure, logit_of_square, logit_variance, normal_score
 from models.change.discovery import count_p, discovery_threshold
 from models.change.null import Null, count, measure_bulk, nothing_counted
-from models.change.omnibus import omnibus, score, step, windowed_looks
+from models.change.omnibus import omnibus, score, step, step_p, windowed, windowed_looks
 from models.change.sequence import (
     CONFIRMED_HIGH,
     FINISHED_HIGH,
@@ -78,23 +79,59 @@ def test_the_omnibus_test_keeps_its_level(dates: int) -> None:
 
 def test_a_step_of_the_omnibus_test_keeps_its_level_and_sees_a_change() -> None:
     images = gamma(5)
-    statistic, p = step(images[:4].sum(axis=0), 4, images[4], 5.0)
-    assert float((p < 0.05).mean()) == pytest.approx(0.05, abs=0.004)
+    statistic = step(images[:4].sum(axis=0), 4, images[4], 5.0)
+    assert float((step_p(statistic) < 0.05).mean()) == pytest.approx(0.05, abs=0.004)
     assert float((score(statistic) > 1.6449).mean()) == pytest.approx(0.05, abs=0.004)
-    _, changed = step(images[:4].sum(axis=0), 4, 4 * images[4], 5.0)
-    assert float((changed < 0.05).mean()) > 0.6
+    changed = step(images[:4].sum(axis=0), 4, 4 * images[4], 5.0)
+    assert float((step_p(changed) < 0.05).mean()) > 0.6
 
 
 def test_the_steps_add_up_to_the_whole() -> None:
     images, looks = gamma(4), 1e9  # so many looks that the corrections of the chi-squared laws vanish
     whole, _ = omnibus(images, looks)
-    steps = sum(step(images[:j].sum(axis=0), j, images[j], looks)[0] for j in range(1, 4))
+    steps = sum(step(images[:j].sum(axis=0), j, images[j], looks) for j in range(1, 4))
     assert steps == pytest.approx(whole, rel=1e-4)
 
 
 def test_looks_of_a_window_lie_between_one_pixels_and_independent_ones() -> None:
     assert 4 < windowed_looks(10.0, 1) < 5
     assert 2 * windowed_looks(10.0, 1) < windowed_looks(10.0, 5) < 25 * windowed_looks(10.0, 1)
+
+
+def test_images_averaged_together_are_those_averaged_alone() -> None:
+    images = gamma(4)
+    images[1, 20:30, 50:60] = images[2, 20:30, 50:60] = np.nan  # from here on the ground covered is another, and again
+    together = list(windowed(images, 5))
+    for image, found in zip(images, together, strict=True):
+        (alone,) = windowed([image], 5)
+        assert np.array_equal(found, alone, equal_nan=True)
+
+
+def test_steps_of_pixels_with_different_numbers_of_dates_are_those_of_each_number() -> None:
+    images = gamma(3)
+    dates = np.random.default_rng(8).integers(0, 3, images.shape[1:])
+    total = np.where(dates > 1, images[0] + images[1], np.where(dates == 1, images[0], np.float32(0)))
+    found = step(total, dates, images[2], 5.0)
+    assert np.isnan(found[dates == 0]).all()
+    for number in (1, 2):
+        assert np.array_equal(found[dates == number], step(total, number, images[2], 5.0)[dates == number])
+
+
+@pytest.mark.parametrize("rows", [evidence.STRIP - 1, evidence.STRIP, 3 * evidence.STRIP + 5])
+def test_scores_taken_by_strips_are_those_of_the_whole(rows: int) -> None:
+    rng = np.random.default_rng(9)
+    coherence = rng.uniform(0.2, 0.9, (5, rows, 40)).astype(np.float32)
+    coherence[1, :9, :9] = np.nan
+    scene = evidence.make_scene([coherence], [np.full_like(coherence, 0.1)], [gamma(4)[:, :rows, :40]], 10.0)
+    targets = [
+        evidence.Target(((evidence.Tested(pair, (0, 1, 2)),),), image, tuple(range(image)))
+        for pair, image in ((4, 3), (3, 2))
+    ]
+    whole = zip(evidence.coherence_scores(scene, targets), evidence.intensity_scores(scene, targets), strict=True)
+    for (coherent, intense), expected in zip(evidence.raw_scores(scene, targets), whole, strict=True):
+        assert intense is not None
+        assert np.array_equal(coherent, expected[0], equal_nan=True)
+        assert np.array_equal(intense, expected[1], equal_nan=True)
 
 
 def test_a_counted_null_gives_its_own_scores_their_shares() -> None:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
+import json
+import weakref
 from pathlib import Path
 
 import numpy as np
 import pytest
+import shapely
 
 from pipeline.change.design import design
 from pipeline.change.points import places, read_points
-from pipeline.change.polygons import Area, burn, find_areas, join_areas
+from pipeline.change.polygons import Area, burn, find_areas, join_areas, packed, unpacked
 from pipeline.change.settings import Change
+from pipeline.change.vectors import write_geojson
 from pipeline.config import Pairs
 from pipeline.errors import CohmapError
 from pipeline.passes import Pair, Track, make_pairs
@@ -92,11 +97,12 @@ def test_an_area_across_tiles_is_one_and_holds_all_its_pixels() -> None:
     (area,) = areas_of(changed)
     assert area.pixels == changed.sum()
     assert area.outline.area == 100 * changed.sum()
-    assert area.greatest["score"] == 69 * 128 + 74
+    assert area.greatest("score") == 69 * 128 + 74
     assert area.commonest("date") == 1
     region = make_region()
+    (sent,) = unpacked(packed([area.outline]))  # as a worker gets it
     for tile in region.tiles:
-        assert np.array_equal(burn([area], region.window(tile)) == 1, changed[tile.rows, tile.cols])
+        assert np.array_equal(burn([sent], region.window(tile)) == 1, changed[tile.rows, tile.cols])
 
 
 def test_areas_that_meet_at_a_corner_are_two_and_small_ones_are_dropped() -> None:
@@ -113,6 +119,41 @@ def test_what_a_tile_drops_at_once_would_have_been_dropped_when_joined() -> None
     early, late = (areas_of(changed, least=6, dropped_at_once=at_once) for at_once in (True, False))
     assert len(early) > 50
     assert early == late
+
+
+class Row(dict[str, object]):
+    """Attributes that can be watched: a plain dict can't be."""
+
+
+class Pages(io.StringIO):
+    """A file that knows how many rows were made, and how many of them were kept, whenever it is written to."""
+
+    def __init__(self, rows: list[weakref.ref[Row]]) -> None:
+        super().__init__()
+        self.rows, self.seen = rows, list[tuple[int, int]]()
+
+    def write(self, text: str) -> int:
+        self.seen.append((len(self.rows), sum(row() is not None for row in self.rows)))
+        return super().write(text)
+
+
+def test_polygons_are_written_one_by_one_and_let_go() -> None:
+    rows: list[weakref.ref[Row]] = []
+
+    def row(number: int) -> Row:
+        made = Row(id=number + 1, score=np.nan if number == 1 else 0.5)
+        rows.append(weakref.ref(made))
+        return made
+
+    grid, pages = make_region().grid, Pages(rows)
+    left, _, _, top = grid.boundingbox.bbox
+    outlines = [shapely.box(left + 20 * n, top - 10, left + 20 * n + 10, top) for n in range(5)]
+    write_geojson(pages, outlines, row, grid)
+    assert [made for made, _ in pages.seen[1:-1:2]] == [1, 2, 3, 4, 5]  # none is made before the last one is written
+    assert max(kept for _, kept in pages.seen) == 1
+    features = json.loads(pages.getvalue())["features"]
+    assert [feature["id"] for feature in features] == [1, 2, 3, 4, 5]
+    assert [feature["properties"]["score"] for feature in features] == [0.5, None, 0.5, 0.5, 0.5]
 
 
 def test_points_come_from_csv_or_geojson(tmp_path: Path) -> None:

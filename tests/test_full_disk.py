@@ -9,7 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import shapely
 
+from pipeline.change.vectors import write_polygons
 from pipeline.errors import CohmapError
 from pipeline.products import Band, Product, write_cog
 from pipeline.storage import Folder
@@ -49,3 +51,14 @@ def test_a_product_is_whole_or_not_there(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
     write_cog(Folder(str(tmp_path)), product, REGION.grid, blocks)
     assert [path.name for path in tmp_path.iterdir()] == ["m.tif"]
+
+
+def test_polygons_are_whole_or_not_there(tmp_path: Path) -> None:
+    folder, grid = Folder(str(tmp_path)), REGION.grid
+    left, bottom, _, _ = grid.boundingbox.bbox
+    outlines = [shapely.box(left, bottom, left + 10 * n, bottom + 10) for n in range(1, 9)]
+    with no_file_above(60_000), pytest.raises(CohmapError, match=r"a\.gpkg can't be written .*; make room"):
+        write_polygons(folder, "a", outlines, lambda number: {"id": number + 1}, grid)  # about 100 kB
+    assert not list(tmp_path.iterdir())
+    write_polygons(folder, "a", outlines, lambda number: {"id": number + 1}, grid)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.geojson", "a.gpkg"]

@@ -14,7 +14,10 @@ from models.change.null import Null
 from models.change.omnibus import score, step, windowed, windowed_looks
 
 FloatArray = npt.NDArray[np.float32]
+BoolArray = npt.NDArray[np.bool_]
 
+# Rows of a window that are scored together: few enough that what is made on the way stays in the processor's cache.
+STRIP = 64
 # Side in pixels of the window over which intensities are averaged before they are tested.
 WINDOW = 5
 
@@ -61,6 +64,13 @@ class Scene:
     images: tuple[FloatArray, ...]
     looks: float
 
+    def strip(self, top: int, bottom: int) -> Scene:
+        """The scene's rows from `top` up to `bottom`."""
+        coherence, sigma, images = (
+            tuple(each[:, top:bottom] for each in quantity) for quantity in (self.coherence, self.sigma, self.images)
+        )
+        return Scene(coherence, sigma, images, self.looks)
+
     @property
     def x(self) -> list[tuple[FloatArray, FloatArray]]:
         """logit(coherence^2) and its variance, by polarisation."""
@@ -71,7 +81,7 @@ def make_scene(
     coherence: Sequence[FloatArray], sigma: Sequence[FloatArray], images: Sequence[FloatArray], spacing: float
 ) -> Scene:
     """A scene from maps and images as they are, one entry a polarisation; images are averaged over `WINDOW` pixels."""
-    averaged = tuple(np.stack([windowed(image, WINDOW) for image in series]) for series in images)
+    averaged = tuple(np.stack(list(windowed(series, WINDOW))) for series in images)
     return Scene(tuple(coherence), tuple(sigma), averaged, windowed_looks(spacing, WINDOW))
 
 
@@ -97,31 +107,48 @@ def coherence_scores(scene: Scene, targets: Sequence[Target]) -> list[FloatArray
 
 def intensity_scores(scene: Scene, targets: Sequence[Target]) -> list[FloatArray]:
     """Raw score of the intensity's change at each target, by the omnibus test's step; added over polarisations."""
+    there = [np.isfinite(images) for images in scene.images]
+    power = [np.where(known, images, np.float32(0)) for known, images in zip(there, scene.images, strict=True)]
 
-    def of_band(target: Target, images: FloatArray) -> FloatArray:
-        others = images[list(target.others)]
-        there = np.isfinite(others)
-        total = np.where(there, others, np.float32(0)).sum(axis=0)
-        statistic, _ = step(total, there.sum(axis=0), images[target.image], scene.looks)
-        known = np.isfinite(images[target.image]) & np.isfinite(statistic)
+    def of_band(target: Target, there: BoolArray, power: FloatArray) -> FloatArray:
+        others = list(target.others)
+        statistic = step(power[others].sum(axis=0), there[others].sum(axis=0), power[target.image], scene.looks)
+        known = there[target.image] & np.isfinite(statistic)
         return np.where(known, score(np.where(known, statistic, 0.0)), np.float32(np.nan)).astype(np.float32)
 
     return [
-        np.sum([of_band(target, images) for images in scene.images], axis=0, dtype=np.float32) for target in targets
+        np.sum([of_band(target, *both) for both in zip(there, power, strict=True)], axis=0, dtype=np.float32)
+        for target in targets
     ]
 
 
 def raw_scores(scene: Scene, targets: Sequence[Target]) -> list[tuple[FloatArray, FloatArray | None]]:
-    """Coherence's and intensity's raw score of each target; None for the second where the scene has no images."""
-    intensity = intensity_scores(scene, targets) if scene.images else [None] * len(targets)
-    return list(zip(coherence_scores(scene, targets), intensity, strict=True))
+    """Coherence's and intensity's raw score of each target; None for the second where the scene has no images.
+
+    They are scores of single pixels, so the scene is taken strip by strip: what is made on the way is smaller.
+    """
+    parts = [scene.strip(top, top + STRIP) for top in range(0, scene.coherence[0].shape[1], STRIP)]
+    coherence = _joined([coherence_scores(part, targets) for part in parts])
+    if not scene.images:
+        return [(one, None) for one in coherence]
+    return list(zip(coherence, _joined([intensity_scores(part, targets) for part in parts]), strict=True))
 
 
-def combined(coherence: FloatArray, intensity: FloatArray | None, nulls: Sequence[Null]) -> FloatArray:
-    """Both opinions as one score, averaged over the neighbourhood; raw scores in, and the nulls of each."""
-    opinions = [nulls[0].normal(coherence)]
+def _joined(parts: Sequence[Sequence[FloatArray]]) -> list[FloatArray]:
+    """Scores of whole windows from those of their strips: one entry a target."""
+    return [np.concatenate(of_target) for of_target in zip(*parts, strict=True)]
+
+
+def opinions(coherence: FloatArray, intensity: FloatArray | None, nulls: Sequence[Null]) -> list[FloatArray]:
+    """Raw scores, each as a normal one by its own null."""
+    found = [nulls[0].normal(coherence)]
     if intensity is not None:
-        opinions.append(nulls[1].normal(intensity))
+        found.append(nulls[1].normal(intensity))
+    return found
+
+
+def combined(opinions: list[FloatArray]) -> FloatArray:
+    """All opinions as one score, averaged over the neighbourhood."""
     return smoothed(fisher(opinions))
 
 

@@ -19,11 +19,11 @@ from models.change.sequence import (
     day_of,
 )
 from pipeline import __version__
-from pipeline.change import event
 from pipeline.change.monitor import last_state
 from pipeline.change.polygons import Area, find_areas
 from pipeline.change.tilefile import read_tile
 from pipeline.change.work import Work
+from pipeline.cube import FloatArray
 from pipeline.products import Product
 from pipeline.region import Tile
 
@@ -33,34 +33,36 @@ SEEN_AGAIN = (PROVISIONAL_LOW, CONFIRMED_LOW, PROVISIONAL_HIGH, CONFIRMED_HIGH, 
 
 @dataclass(frozen=True)
 class AreaTask:
-    """One tile, for a worker: pixels whose p is at most this, and how many of them make an area."""
+    """One tile, for a worker: pixels whose p is at most one of these make areas, and how many of them at least."""
 
     work: Work
     tile: Tile
-    p: float
+    limits: tuple[float, ...]
     least_pixels: float
 
 
-def event_areas(task: AreaTask) -> list[Area]:
-    """On a worker: areas of an event."""
-    bands = read_tile(task.work.folder, task.work.name, task.tile)["bands"]
-    named = dict(zip((band.name for band in event.BANDS), bands, strict=True))
-    values = {
-        name: named[name] for name in ("score", "coherence_before", "coherence_across", "coherence_after", "recovery")
-    }
-    values["log_p"] = -np.log10(np.maximum(named["p"], 1e-300))
+def event_areas(task: AreaTask) -> list[list[Area]]:
+    """On a worker: areas of an event, by limit; those of the first with their quantities, of others outlines alone."""
+    names = ("score", "coherence_before", "coherence_across", "coherence_after", "recovery")
+    bands = read_tile(task.work.folder, task.work.name, task.tile, ["p", *names])
+    values: dict[str, FloatArray] = {name: bands[name].astype(np.float32, copy=False) for name in names}
+    p = bands["p"].astype(np.float32, copy=False)
+    values["log_p"] = -np.log10(np.maximum(p, 1e-300))
     window = task.work.region.window(task.tile)
-    return find_areas(named["p"] <= task.p, window, values, least_pixels=task.least_pixels)
+    return [
+        find_areas(p <= limit, window, {} if number else values, least_pixels=task.least_pixels)
+        for number, limit in enumerate(task.limits)
+    ]
 
 
-def monitor_areas(task: AreaTask) -> list[Area]:
-    """On a worker: areas of what monitoring saw more than once."""
+def monitor_areas(task: AreaTask) -> list[list[Area]]:
+    """On a worker: areas of what monitoring saw more than once; there are no limits, the states have theirs."""
     state, _ = last_state(task.work, task.tile)
     changed = np.isin(state.status, SEEN_AGAIN)
     values = {"confidence": state.confidence, "peak": state.peak, "loss": state.loss, "detections": state.hits}
     classes = {"state": state.status, "date": state.first, "before": state.before}
     window = task.work.region.window(task.tile)
-    return find_areas(changed, window, values, classes, least_pixels=task.least_pixels)  # type: ignore[arg-type]
+    return [find_areas(changed, window, values, classes, least_pixels=task.least_pixels)]  # type: ignore[arg-type]
 
 
 def event_row(number: int, area: Area, work: Work, product: Product) -> dict[str, Any]:
@@ -69,8 +71,8 @@ def event_row(number: int, area: Area, work: Work, product: Product) -> dict[str
         **_common(number, area, work, product),
         "date": f"{work.region.config.change.event}" if work.region.config.change else "",
         "score": _rounded(area.mean("score")),
-        "score_max": _rounded(area.greatest["score"]),
-        "p_min": float(f"{10 ** -area.greatest['log_p']:.3g}"),
+        "score_max": _rounded(area.greatest("score")),
+        "p_min": float(f"{10 ** -area.greatest('log_p'):.3g}"),
         "coherence_before": _rounded(area.mean("coherence_before")),
         "coherence_across": _rounded(area.mean("coherence_across")),
         "coherence_after": _rounded(area.mean("coherence_after")),
@@ -89,8 +91,8 @@ def monitor_row(number: int, area: Area, work: Work, product: Product) -> dict[s
         "state": area.commonest("state"),
         "state_name": NAMES[area.commonest("state")],
         "score": _rounded(area.mean("confidence")),
-        "score_max": _rounded(area.greatest["confidence"]),
-        "peak": _rounded(area.greatest["peak"]),
+        "score_max": _rounded(area.greatest("confidence")),
+        "peak": _rounded(area.greatest("peak")),
         "detections": _rounded(area.mean("detections")),
         "coherence_loss": _rounded(area.mean("loss")),
         **_made_by(product),

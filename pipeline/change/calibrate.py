@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.change.evidence import Target, combined, raw_scores
+from models.change.evidence import Target, combined, opinions, raw_scores
 from models.change.null import Bulk, IntArray, Null, count, measure_bulk, nothing_counted
 from pipeline.change.design import MONITOR
 from pipeline.change.work import INSIDE, Work, inputs, read
@@ -109,10 +109,8 @@ def _count_group(
 
 def _count_raw(task: _Task) -> list[IntArray]:
     counts = [nothing_counted() for _ in range(2 if task.work.intensity else 1)]
-    for scores in raw_scores(*read(task.work, task.tile, task.targets)):
-        counts = [
-            total + count(score[INSIDE]) for total, score in zip(counts, scores, strict=False) if score is not None
-        ]
+    for scores in raw_scores(*read(task.work, task.tile, task.targets, halo=0)):
+        counts = [total + count(score) for total, score in zip(counts, scores, strict=False) if score is not None]
     return counts
 
 
@@ -120,9 +118,10 @@ def _count_both(task: _Task) -> tuple[IntArray, np.ndarray[tuple[int], np.dtype[
     assert task.opinions is not None  # noqa: S101 - the second pass has them
     counts, sums = nothing_counted(), np.zeros(6)
     for coherence, intensity in raw_scores(*read(task.work, task.tile, task.targets)):
-        counts += count(combined(coherence, intensity, task.opinions)[INSIDE])
+        found = opinions(coherence, intensity, task.opinions)
+        counts += count(combined(found)[INSIDE])
         if intensity is not None:
-            x, y = task.opinions[0].normal(coherence[INSIDE]), task.opinions[1].normal(intensity[INSIDE])
+            x, y = (each[INSIDE] for each in found)
             known = np.isfinite(x) & np.isfinite(y)
             a, b = x[known].astype(np.float64), y[known].astype(np.float64)
             sums += (a.size, a.sum(), b.sum(), (a * a).sum(), (b * b).sum(), (a * b).sum())
@@ -133,7 +132,7 @@ def _count_final(task: _Task) -> IntArray:
     assert task.opinions is not None  # noqa: S101 - given above
     assert task.combined is not None  # noqa: S101
     ((coherence, intensity),) = raw_scores(*read(task.work, task.tile, task.targets))
-    return count(task.combined.normal(combined(coherence, intensity, task.opinions))[INSIDE])
+    return count(task.combined.normal(combined(opinions(coherence, intensity, task.opinions)))[INSIDE])
 
 
 def sparse(counts: IntArray) -> list[list[int]]:

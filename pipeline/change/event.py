@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,7 @@ from scipy import special
 
 from models.change.departure import normal_mean
 from models.change.discovery import count_p
-from models.change.evidence import combined, raw_scores
+from models.change.evidence import Scene, combined, opinions, raw_scores
 from models.change.null import Bulk
 from pipeline import cube
 from pipeline.change.calibrate import Calibration, sparse
@@ -33,6 +34,8 @@ BANDS = (
     Band("score_coherence", "normal score of the loss of coherence alone"),
     Band("score_intensity", "normal score of the omnibus test's step on intensities alone"),
 )
+# Raised whenever a tile's file holds other arrays: tiles of another layout are made anew.
+LAYOUT = 2
 # Recovery of a smaller drop than this is a ratio of errors.
 LEAST_DROP = 0.1
 
@@ -52,32 +55,40 @@ class EventTask:
 def run_event(task: EventTask) -> dict[str, object]:
     """On a worker: write the tile's bands; gives its p-values, counted."""
     work, tile = task.work, task.tile
-    design = work.design
-    ((coherence, intensity),) = raw_scores(*read(work, tile, (design.tests[0].target,)))
-    opinions = task.calibration.opinions
-    score = task.bulk.corrected(task.calibration.combined.normal(combined(coherence, intensity, opinions)))[INSIDE]
-    before, across, after = (_mean(work, tile, pairs) for pairs in (design.normal, design.tested, design.after))
+    scene, (target,) = read(work, tile, (work.design.tests[0].target,))
+    ((coherence, intensity),) = raw_scores(scene, (target,))
+    alone = opinions(coherence, intensity, task.calibration.opinions)
+    score = task.bulk.corrected(task.calibration.combined.normal(combined(alone)))[INSIDE]
+    (like,) = target.baselines
+    before, across = (_mean(scene, pairs) for pairs in (like[0].normal, [one.pair for one in like]))
+    after = _mean_after(work, tile)
     drop = before - across
     recovery = np.where(drop >= LEAST_DROP, np.clip((after - across) / np.maximum(drop, LEAST_DROP), 0, 1), np.nan)
     nothing = np.full(score.shape, np.nan, np.float32)
-    bands = np.stack(
-        [
-            score,
-            special.ndtr(-score),
-            before,
-            across,
-            after,
-            recovery,
-            opinions[0].normal(coherence)[INSIDE],
-            opinions[1].normal(intensity)[INSIDE] if intensity is not None else nothing,
-        ]
-    ).astype(np.float32)
-    write_tile(work.folder, work.name, tile, {"bands": bands})
-    return {"p": sparse(count_p(bands[1]))}
+    values = (
+        score,
+        special.ndtr(-score),
+        before,
+        across,
+        after,
+        recovery,
+        alone[0][INSIDE],
+        alone[1][INSIDE] if intensity is not None else nothing,
+    )
+    bands = {band.name: each.astype(np.float32) for band, each in zip(BANDS, values, strict=True)}
+    write_tile(work.folder, work.name, tile, bands, packed=False)
+    return {"p": sparse(count_p(bands["p"]))}
 
 
-def _mean(work: Work, tile: Tile, pairs: tuple[object, ...]) -> FloatArray:
+def _mean(scene: Scene, pairs: Sequence[int]) -> FloatArray:
     """Mean coherence of pairs and polarisations that have data; NaN where none has."""
+    stacked = np.stack([coherence[n][INSIDE] for coherence in scene.coherence for n in pairs])
+    return normal_mean(stacked, range(len(stacked)))
+
+
+def _mean_after(work: Work, tile: Tile) -> FloatArray:
+    """The same of the pairs after the event, which no score needs."""
+    pairs = work.design.after
     if not pairs:
         return np.full(tile.shape, np.nan, np.float32)
     maps = cube.Cube(work.folder, maps_name(work.design.track))

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from models.change.sequence import UNKNOWN
 from pipeline.change import event, monitor
 from pipeline.change.monitor import last_state
-from pipeline.change.polygons import Area, burn
+from pipeline.change.polygons import burn, unpacked
 from pipeline.change.tilefile import read_tile
 from pipeline.change.work import Work
 from pipeline.estimator import open_estimator
@@ -32,14 +32,14 @@ class MapTask:
 
     Attributes
     ----------
-    areas
-        Areas that the bands of a mask show.
+    outlines
+        Of the areas that each band of a mask shows, packed.
     """
 
     work: Work
     product: Product
     tiles: Sequence[Tile]
-    areas: tuple[tuple[Area, ...], ...] = ()
+    outlines: tuple[bytes, ...] = ()
 
 
 def make_product(maps: Maps, work: Work, kind: str, title: str, bands: tuple[Band, ...]) -> Product:
@@ -113,14 +113,16 @@ def write_map(task: MapTask) -> dict[str, float]:
 
 def _event_blocks(task: MapTask) -> Iterator[tuple[Tile, npt.NDArray[np.generic]]]:
     for tile in task.tiles:
-        yield tile, read_tile(task.work.folder, task.work.name, tile)["bands"]
+        bands = read_tile(task.work.folder, task.work.name, tile)
+        yield tile, np.stack([bands[band.name] for band in event.BANDS])
 
 
 def _mask_blocks(task: MapTask) -> Iterator[tuple[Tile, npt.NDArray[np.generic]]]:
+    shown = [unpacked(outlines) for outlines in task.outlines]
     for tile in task.tiles:
-        score = read_tile(task.work.folder, task.work.name, tile)["bands"][0]
+        score = read_tile(task.work.folder, task.work.name, tile, ["score"])["score"]
         window = task.work.region.window(tile)
-        bands = [np.where(np.isfinite(score), burn(areas, window) > 0, NO_CLASS) for areas in task.areas]
+        bands = [np.where(np.isfinite(score), burn(outlines, window) > 0, NO_CLASS) for outlines in shown]
         yield tile, np.stack(bands).astype(np.uint8)
 
 

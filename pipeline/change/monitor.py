@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from models.change.evidence import coherence_loss, combined, raw_scores
+from models.change.evidence import coherence_loss, combined, opinions, raw_scores
 from models.change.null import Bulk
 from models.change.sequence import NAMES, UNKNOWN, State, day_number, nothing_known, update
 from pipeline.change.calibrate import Calibration
@@ -83,7 +83,7 @@ def _advance(task: MonitorTask, test: Test, number: int, state: State) -> State:
     work, group = task.work, task.calibrations[test.group]
     scene, targets = read(work, task.tile, (test.target,))
     ((coherence, intensity),) = raw_scores(scene, targets)
-    normal = group.combined.normal(combined(coherence, intensity, group.opinions))[INSIDE]
+    normal = group.combined.normal(combined(opinions(coherence, intensity, group.opinions)))[INSIDE]
     loss = coherence_loss(scene, targets[0])[INSIDE]
     return update(state, task.bulks[number].corrected(normal), loss, day_number(test.visit.day), task.rate)
 

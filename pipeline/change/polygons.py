@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +20,7 @@ from shapely.geometry.base import BaseGeometry
 BoolArray = npt.NDArray[np.bool_]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Area:
     """Changed pixels that hang together by their sides, in one tile or in all.
 
@@ -26,24 +28,29 @@ class Area:
     ----------
     outline
         In the grid's CRS; holes are left open.
-    sums
-        Sum of each quantity over the pixels in which it is known, and their number.
-    greatest
-        Greatest value of each quantity.
+    names
+        Quantities.
+    numbers
+        Sums of all quantities over the pixels in which they are known, then the numbers of these pixels, then the
+        greatest values; packed, for a large region has many thousands of areas.
     classes
         How many pixels have each value of a classed quantity: a state, a date.
     """
 
     outline: BaseGeometry
     pixels: int
-    sums: Mapping[str, tuple[float, int]] = field(default_factory=dict)
-    greatest: Mapping[str, float] = field(default_factory=dict)
+    names: tuple[str, ...] = ()
+    numbers: array[float] = field(default_factory=lambda: array("d"))
     classes: Mapping[str, Counter[int]] = field(default_factory=dict)
 
     def mean(self, name: str) -> float:
         """Mean of a quantity over the pixels in which it is known; NaN where it is in none."""
-        total, count = self.sums[name]
-        return total / count if count else float("nan")
+        at, many = self.names.index(name), len(self.names)
+        return self.numbers[at] / self.numbers[many + at] if self.numbers[many + at] else float("nan")
+
+    def greatest(self, name: str) -> float:
+        """Greatest value of a quantity; less than any number where it is known in no pixel."""
+        return self.numbers[2 * len(self.names) + self.names.index(name)]
 
     def commonest(self, name: str) -> int:
         """The value that most pixels have; of several the smallest."""
@@ -86,14 +93,15 @@ def find_areas(
     }
     flat = labels[changed]
     pixels = np.bincount(flat, minlength=count + 1)
-    sums, known, greatest = {}, {}, {}
-    for name, whole in values.items():
-        array = whole[changed].astype(np.float64)
-        there = np.isfinite(array)
-        sums[name] = np.bincount(flat[there], array[there], minlength=count + 1)
-        known[name] = np.bincount(flat[there], minlength=count + 1)
-        greatest[name] = np.full(count + 1, -np.inf)
-        np.maximum.at(greatest[name], flat[there], array[there])
+    names = tuple(values)
+    numbers = np.zeros((count + 1, 3, len(names)))
+    numbers[:, 2] = -np.inf
+    for at, whole in enumerate(values.values()):
+        flat_values = whole[changed].astype(np.float64)
+        there = np.isfinite(flat_values)
+        numbers[:, 0, at] = np.bincount(flat[there], flat_values[there], minlength=count + 1)
+        numbers[:, 1, at] = np.bincount(flat[there], minlength=count + 1)
+        np.maximum.at(numbers[:, 2, at], flat[there], flat_values[there])
     counted: dict[str, list[Counter[int]]] = {name: [Counter() for _ in range(count + 1)] for name in classes or {}}
     for name, whole_classes in (classes or {}).items():
         both, number = np.unique(np.stack([flat, whole_classes[changed]]), axis=1, return_counts=True)
@@ -103,8 +111,8 @@ def find_areas(
         Area(
             outline=outlines[label],
             pixels=int(pixels[label]),
-            sums={name: (float(sums[name][label]), int(known[name][label])) for name in values},
-            greatest={name: float(greatest[name][label]) for name in values},
+            names=names,
+            numbers=array("d", numbers[label].tobytes()),
             classes={name: counted[name][label] for name in counted},
         )
         for label in np.flatnonzero(wanted).tolist()
@@ -143,21 +151,35 @@ def _join(parts: list[Area]) -> Area:
     if len(parts) == 1:
         return parts[0]
     parts = sorted(parts, key=lambda part: part.outline.bounds)
-    names, classed = parts[0].sums, parts[0].classes
+    many = 2 * len(parts[0].names)
+    added = [sum(values) for values in zip(*(part.numbers[:many] for part in parts), strict=True)]
+    greatest = [max(values) for values in zip(*(part.numbers[many:] for part in parts), strict=True)]
     return Area(
         outline=shapely.union_all([part.outline for part in parts]).simplify(0),
         pixels=sum(part.pixels for part in parts),
-        sums={n: (sum(part.sums[n][0] for part in parts), sum(part.sums[n][1] for part in parts)) for n in names},
-        greatest={name: max(part.greatest[name] for part in parts) for name in names},
-        classes={name: sum((part.classes[name] for part in parts), Counter()) for name in classed},
+        names=parts[0].names,
+        numbers=array("d", added + greatest),
+        classes={name: sum((part.classes[name] for part in parts), Counter()) for name in parts[0].classes},
     )
 
 
-def burn(areas: Iterable[Area], window: GeoBox) -> npt.NDArray[np.int32]:
-    """Number of the area that each pixel of a tile belongs to, counted from 1; 0 in none."""
-    numbered = [(area.outline, number) for number, area in enumerate(areas, start=1)]
-    outline = shapely.box(*window.boundingbox.bbox)
-    here = [(each, number) for each, number in numbered if each.intersects(outline)]
-    if not here:
+def packed(outlines: Iterable[BaseGeometry]) -> bytes:
+    """Outlines in little, a line each: whoever hands a task to a worker holds what it is sent several times over."""
+    packer = zlib.compressobj()
+    lines = [packer.compress(shapely.to_wkb(outline, hex=True).encode() + b"\n") for outline in outlines]
+    return b"".join([*lines, packer.flush()])
+
+
+def unpacked(content: bytes) -> list[BaseGeometry]:
+    """Outlines from what `packed` gives."""
+    return [shapely.from_wkb(line) for line in zlib.decompress(content).decode().splitlines()]
+
+
+def burn(outlines: Sequence[BaseGeometry], window: GeoBox) -> npt.NDArray[np.int32]:
+    """Number of the outline that each pixel of a tile belongs to, counted from 1; 0 in none."""
+    many = np.array(outlines, dtype=np.object_)
+    here = np.flatnonzero(shapely.intersects(many, shapely.box(*window.boundingbox.bbox)))
+    if not here.size:
         return np.zeros(window.shape, np.int32)
-    return np.asarray(rasterize(here, out_shape=window.shape, transform=window.affine, dtype="int32"))
+    shown = [(outlines[number], number + 1) for number in here.tolist()]
+    return np.asarray(rasterize(shown, out_shape=window.shape, transform=window.affine, dtype="int32"))

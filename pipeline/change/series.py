@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline import cube
-from pipeline.change.polygons import Area, burn
+from pipeline.change.polygons import Area, burn, packed, unpacked
 from pipeline.change.work import Work
 from pipeline.compute import Pool
 from pipeline.export import variable_name
@@ -29,7 +29,7 @@ HEADER = (
 class _Task:
     work: Work
     tile: Tile
-    areas: tuple[Area, ...]
+    outlines: bytes
 
 
 Sums = np.ndarray[tuple[int, int, int, int], np.dtype[np.float64]]
@@ -41,11 +41,11 @@ def write_series(work: Work, areas: Sequence[Area], places: Sequence[Place], til
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(HEADER)
     largest = sorted(range(len(areas)), key=lambda number: (-areas[number].pixels, number))[:MOST_POLYGONS]
-    chosen = tuple(areas[number] for number in sorted(largest))
+    chosen = packed(areas[number].outline for number in sorted(largest))
     ids = [number + 1 for number in sorted(largest)]
-    sums: Sums = np.zeros((len(work.bands), len(work.design.pairs), len(chosen) + 1, 3))
-    if chosen:
-        for _, found in pool.run(_sum_tile, [_Task(work, tile, chosen) for tile in tiles]):
+    sums: Sums = np.zeros((len(work.bands), len(work.design.pairs), len(ids) + 1, 3))
+    if ids:
+        for _, found in pool.run(_sum_tile, (_Task(work, tile, chosen) for tile in tiles)):
             sums = sums + found
     for place, number in enumerate(ids):
         _write_rows(writer, work, f"polygon {number}", "polygon", sums[:, :, place + 1])
@@ -72,8 +72,9 @@ def _write_rows(
 def _sum_tile(task: _Task) -> Sums:
     """On a worker: sums of coherence, sigma and pixels by band, pair and area; row 0 is outside of all."""
     work = task.work
-    numbers = burn(task.areas, work.region.window(task.tile)).ravel()
-    sums: Sums = np.zeros((len(work.bands), len(work.design.pairs), len(task.areas) + 1, 3))
+    outlines = unpacked(task.outlines)
+    numbers = burn(outlines, work.region.window(task.tile)).ravel()
+    sums: Sums = np.zeros((len(work.bands), len(work.design.pairs), len(outlines) + 1, 3))
     if not numbers.any():
         return sums
     maps = cube.Cube(work.folder, maps_name(work.design.track))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,12 @@ from pipeline import __version__
 from pipeline.change.areas import AreaTask, event_areas, event_row, monitor_areas, monitor_row
 from pipeline.change.calibrate import Calibration, calibrate
 from pipeline.change.design import design_tracks
-from pipeline.change.event import EventTask, run_event
+from pipeline.change.event import LAYOUT, EventTask, run_event
 from pipeline.change.history import write_history
 from pipeline.change.maps import MapTask, event_products, monitor_products, write_map
 from pipeline.change.monitor import MonitorTask, run_monitor
 from pipeline.change.points import places
-from pipeline.change.polygons import Area, join_areas
+from pipeline.change.polygons import Area, join_areas, packed
 from pipeline.change.series import write_series
 from pipeline.change.settings import Change
 from pipeline.change.tilefile import tile_name
@@ -122,6 +122,7 @@ def _event_tasks(
             bulk=bulk,
             key=f"{work.name}/{tile.key}",
             fingerprint=digest(
+                LAYOUT,
                 null_digest,
                 repr(bulk),
                 inputs(maps, work, tile, (test.target,)),
@@ -159,10 +160,17 @@ def _monitor_tasks(
     ]
 
 
-def _collect(pool: Pool, find: Any, work: Work, tiles: Sequence[Tile], p: float, rule: Change) -> list[Area]:
+def _collect(
+    pool: Pool, find: Any, work: Work, tiles: Sequence[Tile], limits: tuple[float, ...], rule: Change
+) -> list[list[Area]]:
+    """Areas of all tiles, one list a limit; monitoring has none, and one list."""
     least = rule.minimum_hectares * 10_000 / work.region.config.grid.spacing**2
-    tasks = (AreaTask(work, tile, p, least) for tile in tiles)
-    return join_areas([area for _, areas in pool.run(find, tasks) for area in areas], least)
+    tasks = (AreaTask(work, tile, limits, least) for tile in tiles)
+    found: list[list[Area]] = [[] for _ in limits or (None,)]
+    for _, of_tile in pool.run(find, tasks):
+        for areas, further in zip(found, of_tile, strict=True):
+            areas.extend(further)
+    return [join_areas(areas, least) for areas in found]
 
 
 def _finish_event(
@@ -181,7 +189,7 @@ def _finish_event(
         where, what = (ledger.get(f"{work.name}/{tile.key}") or {})["p"]
         counts[where] += np.asarray(what, dtype=np.int64)
     believed = discovery_threshold(counts, rule.false_discovery_rate)
-    areas = [_collect(pool, event_areas, work, tiles, p, rule) for p in (rule.false_alarm_rate, believed)]
+    areas = _collect(pool, event_areas, work, tiles, (rule.false_alarm_rate, believed), rule)
     score, mask = event_products(maps, work)
     bulk = bulks[work.design.tests[0].visit.id]
     facts = {
@@ -194,10 +202,12 @@ def _finish_event(
         "bulk_spread": bulk.spread,
         "areas": len(areas[0]),
     }
-    rows = [event_row(number, area, work, score) for number, area in enumerate(areas[0], start=1)]
-    files = _side_files(work, areas[0], rows, at, tiles, pool)
+    files = _side_files(
+        work, areas[0], lambda number: event_row(number + 1, areas[0][number], work, score), at, tiles, pool
+    )
     score, mask = (replace(each.with_properties(facts), files=files) for each in (score, mask))
-    shares = _write(pool, [MapTask(work, mask, tiles, (tuple(areas[0]), tuple(areas[1]))), MapTask(work, score, tiles)])
+    outlines = tuple(packed(area.outline for area in each) for each in areas)
+    shares = _write(pool, [MapTask(work, mask, tiles, outlines), MapTask(work, score, tiles)])
     return [score.with_properties(shares), mask.with_properties(shares)]
 
 
@@ -212,7 +222,7 @@ def _finish_monitor(
     at: list[Place],
     pool: Pool,
 ) -> list[Product]:
-    areas = _collect(pool, monitor_areas, work, tiles, 0.0, rule)
+    (areas,) = _collect(pool, monitor_areas, work, tiles, (), rule)
     score, state = monitor_products(maps, work)
     facts = {
         "monitored_passes": len(work.design.tests),
@@ -221,8 +231,9 @@ def _finish_monitor(
         "opinions_correlation": [group.correlation for group in groups],
         "areas": len(areas),
     }
-    rows = [monitor_row(number, area, work, score) for number, area in enumerate(areas, start=1)]
-    files = _side_files(work, areas, rows, at, tiles, pool)
+    files = _side_files(
+        work, areas, lambda number: monitor_row(number + 1, areas[number], work, score), at, tiles, pool
+    )
     files["history"] = write_history(work, tiles, bulks)
     score, state = (replace(each.with_properties(facts), files=files) for each in (score, state))
     shares = _write(pool, [MapTask(work, state, tiles), MapTask(work, score, tiles)])
@@ -230,10 +241,15 @@ def _finish_monitor(
 
 
 def _side_files(
-    work: Work, areas: list[Area], rows: list[dict[str, Any]], at: list[Place], tiles: Sequence[Tile], pool: Pool
+    work: Work,
+    areas: list[Area],
+    row: Callable[[int], dict[str, Any]],
+    at: list[Place],
+    tiles: Sequence[Tile],
+    pool: Pool,
 ) -> dict[str, str]:
     stem = f"products/change/{work.name}_polygons"
-    files = write_polygons(work.folder, stem, [area.outline for area in areas], rows, work.region.grid)
+    files = write_polygons(work.folder, stem, [area.outline for area in areas], row, work.region.grid)
     return {**files, "series": write_series(work, areas, at, tiles, pool)}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -17,14 +17,19 @@ def tile_name(name: str, tile: Tile) -> str:
     return f"change/{name}/{tile.key}.npz"
 
 
-def write_tile(folder: Folder, name: str, tile: Tile, arrays: Mapping[str, npt.NDArray[np.generic]]) -> None:
-    """Write a tile's arrays."""
+def write_tile(
+    folder: Folder, name: str, tile: Tile, arrays: Mapping[str, npt.NDArray[np.generic]], *, packed: bool = True
+) -> None:
+    """Write a tile's arrays; not `packed` where they are noisy numbers, of which packing takes off little and long."""
     stream = io.BytesIO()
-    np.savez_compressed(stream, allow_pickle=False, **dict(arrays))
+    write = np.savez_compressed if packed else np.savez
+    write(stream, allow_pickle=False, **dict(arrays))
     folder.write_bytes(tile_name(name, tile), stream.getvalue())
 
 
-def read_tile(folder: Folder, name: str, tile: Tile) -> dict[str, npt.NDArray[np.generic]]:
-    """A tile's arrays."""
+def read_tile(
+    folder: Folder, name: str, tile: Tile, wanted: Sequence[str] | None = None
+) -> dict[str, npt.NDArray[np.generic]]:
+    """A tile's arrays, or those of them that are wanted."""
     with np.load(io.BytesIO(folder.read_bytes(tile_name(name, tile))), allow_pickle=False) as stored:
-        return {key: stored[key] for key in stored.files}
+        return {key: stored[key] for key in wanted or stored.files}

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import io
+import contextlib
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TextIO
 
 import numpy as np
 import numpy.typing as npt
 import pyogrio
 import shapely
 from odc.geo.geobox import GeoBox
+from pyogrio.errors import DataLayerError, DataSourceError
 from shapely.geometry import MultiPolygon
 from shapely.geometry.base import BaseGeometry
 
+from pipeline.errors import CohmapError
 from pipeline.region import crs_of, to_degrees
 from pipeline.storage import Folder
 
@@ -24,7 +27,7 @@ DECIMALS = 7
 
 
 def write_polygons(
-    folder: Folder, stem: str, outlines: Sequence[BaseGeometry], rows: Sequence[Mapping[str, Any]], grid: GeoBox
+    folder: Folder, stem: str, outlines: Sequence[BaseGeometry], row: Callable[[int], Mapping[str, Any]], grid: GeoBox
 ) -> dict[str, str]:
     """Write ``STEM.gpkg`` and ``STEM.geojson``; gives their paths by format.
 
@@ -32,27 +35,48 @@ def write_polygons(
     ----------
     outlines
         Polygons in the grid's CRS.
-    rows
-        Attributes of each polygon, of the same names; text, whole numbers or numbers.
+    row
+        Gives the attributes of the polygon of a number, counted from 0: of the same names each; text, whole numbers or
+        numbers. They are asked for one by one, as all of them at once are most of what a large region takes.
     """
     paths = {"geopackage": f"{stem}.gpkg", "geojson": f"{stem}.geojson"}
-    folder.write_bytes(paths["geopackage"], _geopackage(outlines, rows, grid, stem.rsplit("/", 1)[-1]))
-    folder.write_bytes(paths["geojson"], _geojson(outlines, rows, grid))
+    with _explained(folder.address(paths["geopackage"])), folder.staged(paths["geopackage"]) as target:
+        draft = target.with_name(f"{target.name}.gpkg")  # GDAL asks for this ending; in memory it would be there thrice
+        try:
+            _write_geopackage(draft, outlines, row, grid, stem.rsplit("/", 1)[-1])
+            draft.replace(target)
+        finally:
+            draft.unlink(missing_ok=True)
+    with folder.staged(paths["geojson"]) as target, target.open("w", encoding="utf-8") as stream:
+        write_geojson(stream, outlines, row, grid)
     return paths
 
 
-def _geopackage(outlines: Sequence[BaseGeometry], rows: Sequence[Mapping[str, Any]], grid: GeoBox, layer: str) -> bytes:
-    stream = io.BytesIO()
-    names = list(rows[0]) if rows else ["id"]
-    columns = [_column([row[name] for row in rows]) for name in names]
+@contextlib.contextmanager
+def _explained(where: str) -> Iterator[None]:
+    try:
+        yield
+    except (DataSourceError, DataLayerError) as error:
+        reason = str(error).splitlines()[0]
+        raise CohmapError(f"{where} can't be written ({reason}); make room there, then run again") from None
+
+
+def _write_geopackage(
+    path: Path, outlines: Sequence[BaseGeometry], row: Callable[[int], Mapping[str, Any]], grid: GeoBox, layer: str
+) -> None:
+    values: dict[str, list[Any]] = {}
+    for number in range(len(outlines)):
+        for name, value in row(number).items():
+            values.setdefault(name, []).append(value)
+    values = values or {"id": []}
     many: list[bytes] = [shapely.to_wkb(MultiPolygon(shapely.get_parts(each).tolist())) for each in outlines]
     pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": _WRITTEN})
     try:
         pyogrio.raw.write(
-            stream,
+            path,
             np.array(many, dtype=np.object_),
-            columns,
-            names,
+            [_column(column) for column in values.values()],
+            list(values),
             layer=layer,
             driver="GPKG",
             geometry_type="MultiPolygon",
@@ -60,7 +84,6 @@ def _geopackage(outlines: Sequence[BaseGeometry], rows: Sequence[Mapping[str, An
         )
     finally:
         pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": None})
-    return stream.getvalue()
 
 
 def _column(values: list[Any]) -> npt.NDArray[Any]:
@@ -71,15 +94,25 @@ def _column(values: list[Any]) -> npt.NDArray[Any]:
     return np.array(values, dtype=np.float64)
 
 
-def _geojson(outlines: Sequence[BaseGeometry], rows: Sequence[Mapping[str, Any]], grid: GeoBox) -> bytes:
+def write_geojson(
+    stream: TextIO, outlines: Sequence[BaseGeometry], row: Callable[[int], Mapping[str, Any]], grid: GeoBox
+) -> None:
+    """Write polygons as `write_polygons` does, in degrees, one feature after the other.
+
+    Coordinates as Python's numbers take many times their place in the file, so no more than one feature is held.
+    """
     crs = crs_of(grid)
-    features = [
-        {
+    stream.write('{"type": "FeatureCollection", "features": [')
+    for number, outline in enumerate(outlines):
+        facts = row(number)
+        feature = {
             "type": "Feature",
-            "id": row["id"],
-            "properties": {name: None if isinstance(v, float) and not np.isfinite(v) else v for name, v in row.items()},
+            "id": facts["id"],
+            "properties": {
+                name: None if isinstance(v, float) and not np.isfinite(v) else v for name, v in facts.items()
+            },
             "geometry": json.loads(shapely.to_geojson(shapely.orient_polygons(to_degrees(outline, crs, DECIMALS)))),
         }
-        for outline, row in zip(outlines, rows, strict=True)
-    ]
-    return (json.dumps({"type": "FeatureCollection", "features": features}, ensure_ascii=False) + "\n").encode()
+        stream.write(", " if number else "")
+        stream.write(json.dumps(feature, ensure_ascii=False))
+    stream.write("]}\n")

@@ -73,22 +73,27 @@ def make_work(maps: Maps, design: Design) -> Work:
     )
 
 
-def read(work: Work, tile: Tile, targets: Sequence[Target]) -> tuple[Scene, list[Target]]:
-    """All that the targets need of one tile and `HALO` pixels around it, and the targets counting in it."""
+def read(work: Work, tile: Tile, targets: Sequence[Target], halo: int = HALO) -> tuple[Scene, list[Target]]:
+    """All that the targets need of one tile and the pixels around it, and the targets counting in it.
+
+    Raw scores are of single pixels and need no halo; without one, pair maps are read from one chunk instead of nine.
+    """
     pairs = sorted({n for t in targets for like in t.baselines for one in like for n in (one.pair, *one.normal)})
     visits = sorted({n for t in targets for n in (t.image, *t.others)}) if work.intensity else []
     maps = cube.Cube(work.folder, maps_name(work.design.track))
 
     def layers(quantity: str, band: str) -> FloatArray:
-        return np.stack([maps.read_tile(f"{quantity}_{band}", work.layers[n], tile, HALO) for n in pairs])
+        return np.stack([maps.read_tile(f"{quantity}_{band}", work.layers[n], tile, halo) for n in pairs])
 
     averaged = []
     if visits:
         stack = cube.Cube(work.folder, stack_name(work.design.track))
+        # always read as wide: a moving mean's last bits depend on where it begins
+        margin = HALO + WINDOW_HALO
+        cut = (slice(margin - halo, halo - margin),) * 2
         for band in work.bands:
-            wide = (stack.read_tile(band, work.visits[n], tile, HALO + WINDOW_HALO) for n in visits)
-            cut = np.s_[WINDOW_HALO:-WINDOW_HALO, WINDOW_HALO:-WINDOW_HALO]
-            averaged.append(np.stack([omnibus.windowed(image, WINDOW)[cut] for image in wide]))
+            wide = (stack.read_tile(band, work.visits[n], tile, margin) for n in visits)
+            averaged.append(np.stack([image[cut] for image in omnibus.windowed(wide, WINDOW)]))
     scene = Scene(
         tuple(layers("coherence", band) for band in work.bands),
         tuple(layers("sigma", band) for band in work.bands),

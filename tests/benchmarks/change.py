@@ -55,7 +55,7 @@ def normal_scores(scene: evidence.Scene, plan: Design) -> list[FloatArray]:
     for group in plan.nulls:
         raw = [evidence.coherence_scores(scene, group), evidence.intensity_scores(scene, group)]
         opinions = [Null(sum((count(score[CUT]) for score in scores), nothing_counted())) for scores in raw]
-        both = [evidence.combined(c, i, opinions) for c, i in zip(*raw, strict=True)]
+        both = [evidence.combined(evidence.opinions(c, i, opinions)) for c, i in zip(*raw, strict=True)]
         nulls.append((opinions, Null(sum((count(score[CUT]) for score in both), nothing_counted()))))
     found = []
     for test in plan.tests:
@@ -63,7 +63,7 @@ def normal_scores(scene: evidence.Scene, plan: Design) -> list[FloatArray]:
         coherence, intensity = (
             scores(scene, [test.target])[0] for scores in (evidence.coherence_scores, evidence.intensity_scores)
         )
-        score = both_null.normal(evidence.combined(coherence, intensity, opinions))
+        score = both_null.normal(evidence.combined(evidence.opinions(coherence, intensity, opinions)))
         bulk: Bulk = measure_bulk(count(score[CUT]), keep_middle=len(plan.tests) == 1)
         found.append(bulk.corrected(score))
     return found
