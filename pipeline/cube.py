@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 FloatArray = npt.NDArray[np.float32]
 
+# Speckle hardly packs: lz4 leaves 74 % of a pair map, zstd 72 % at a quarter of the speed (docs/decisions.md, 54).
+COMPRESSOR = BloscCodec(cname="lz4", clevel=5, shuffle="bitshuffle")
+
 EPOCH = "seconds since 1970-01-01T00:00:00"
 
 
@@ -307,7 +310,7 @@ def _ensure_variable(group: zarr.Group, variable: Variable, length: int, grid: G
             chunks=(1, tile, tile),
             dtype=np.float32,
             fill_value=math.nan,
-            compressors=BloscCodec(cname="zstd", clevel=3, shuffle="bitshuffle"),
+            compressors=COMPRESSOR,
             dimension_names=(axis, "y", "x"),
             attributes={"grid_mapping": "spatial_ref", "_FillValue": _NAN, **variable.attrs},
         )
