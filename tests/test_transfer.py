@@ -29,7 +29,8 @@ def test_all_that_is_wanted_is_read_and_written_once() -> None:
 
 
 def test_what_is_under_way_beside_a_failure_is_still_written() -> None:
-    begun = threading.Barrier(4, timeout=10)
+    begun = threading.Barrier(4, timeout=60)
+    known = threading.Event()
     written: list[int] = []
     asked: list[int] = []
 
@@ -37,7 +38,9 @@ def test_what_is_under_way_beside_a_failure_is_still_written() -> None:
         asked.append(what)
         begun.wait()  # all four are under way before one of them fails
         if what == 2:
+            threading.Timer(0.5, known.set).start()  # an error can't tell when it was noticed
             raise ConnectionError("gone")
+        known.wait(60)  # else one more might begin, rightly, before the error is known
         return what
 
     with pytest.raises(ConnectionError, match="gone"):
