@@ -48,10 +48,10 @@ class Clock:
     def instead(self) -> Callable[..., tuple[FloatArray, FloatArray]]:
         """The estimator's method, timed."""
 
-        def estimate(estimator: LearnedEstimator, *images: Any) -> tuple[FloatArray, FloatArray]:
+        def estimate(estimator: LearnedEstimator, *images: Any, margin: int = 0) -> tuple[FloatArray, FloatArray]:
             wall, cpu = time.perf_counter(), time.thread_time()
             try:
-                return self._estimate(estimator, *images)
+                return self._estimate(estimator, *images, margin=margin)
             finally:
                 self.wall += time.perf_counter() - wall
                 self.cpu += time.thread_time() - cpu
